@@ -9,6 +9,7 @@ from kshot.lifecycle.data import data_names, working_copy
 from kshot.lifecycle.data.data_diff import DataDiff, compare
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.project.dvc_repository import dvc_repository
+from kshot.lifecycle.project.files import write_text
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,12 +98,7 @@ def enter(root: Path, version: DataVersion) -> None:
         if not fields[name]:  # so that an older kshot reads the line
             del fields[name]
     line = json.dumps(fields, ensure_ascii=False)
-    fresh = ledger.with_name(f".{ledger.name}")
-    try:
-        fresh.write_text(f"{lines}{line}\n", encoding="utf-8")
-        fresh.replace(ledger)
-    finally:
-        fresh.unlink(missing_ok=True)
+    write_text(ledger, f"{lines}{line}\n")
 
 
 def _entry(line: str) -> DataVersion:

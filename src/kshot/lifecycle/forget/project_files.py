@@ -16,7 +16,7 @@ from kshot.lifecycle.forget import derived, page_images
 from kshot.lifecycle.forget.archive_members import ARCHIVE, member_of
 from kshot.lifecycle.forget.holding import Forgotten, Holding
 from kshot.lifecycle.project import layout
-from kshot.lifecycle.project.files import below, file_md5
+from kshot.lifecycle.project.files import below, file_md5, write_bytes
 from kshot.lifecycle.stages.features import are_features
 from kshot.lifecycle.tracking.lineage import ingested
 
@@ -135,6 +135,4 @@ class ProjectFiles:
 
 def _strip(path: Path) -> None:
     if path.exists():
-        fresh = path.with_name(f".{path.name}.{os.getpid()}")
-        fresh.write_bytes(page_images.without_images(path.read_bytes()))
-        fresh.replace(path)
+        write_bytes(path, page_images.without_images(path.read_bytes()))

@@ -1,7 +1,6 @@
 """Renders HTML pages from jinja templates in this folder: one file per page, without external resources."""
 
 import base64
-import os
 import re
 from pathlib import Path
 from types import CodeType
@@ -10,6 +9,8 @@ from typing import Any
 from jinja2 import BytecodeCache, Environment, FileSystemLoader, StrictUndefined
 from jinja2.bccache import Bucket
 from markupsafe import Markup, escape
+
+from kshot.lifecycle.project.files import write_bytes
 
 DATE = re.compile(r"\d{4}-\d\d-\d\d")
 NONE = "\N{EN DASH}"  # shown for a missing figure
@@ -56,11 +57,8 @@ def pages() -> Environment:
 
 def write_page(page: str, path: Path) -> Path:
     """Write `page` to `path` atomically, and return `path`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     # A class name may contain a file name that is not text (a lone surrogate): it is escaped.
-    temporary.write_text(page, encoding="utf-8", errors="backslashreplace")
-    temporary.replace(path)
+    write_bytes(path, page.encode("utf-8", "backslashreplace"))
     return path
 
 

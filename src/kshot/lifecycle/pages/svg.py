@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 from markupsafe import Markup, escape
+from numpy.typing import NDArray
 
 WIDTH, HEIGHT = 420, 230
 LEFT, RIGHT, TOP, BOTTOM = 46, 12, 14, 34
+EDGE = 26  # margin of a map
 MOST_POINTS = 300  # per curve; more cannot be distinguished at this width
 
 
@@ -54,6 +56,20 @@ def line_chart(
             f'<circle class="{ring}" cx="{a}" cy="{b}" r="{5 if ring == "best" else 3}"><title>{words}</title></circle>'
         )
     return drawing(title, "".join(parts), HEIGHT)
+
+
+def placed(points: NDArray[np.float64], least: float, most: float) -> tuple[NDArray[np.float64], float]:
+    """Points (N, 2) of a map in the units of a drawing, with one scale for both directions; and the drawing's height.
+
+    The height without the margins is between `least` and `most`.
+    """
+    low, high = points.min(axis=0), points.max(axis=0)
+    span = np.where(high > low, high - low, 1.0)
+    scale = (WIDTH - 2 * EDGE) / span[0]
+    inner = float(np.clip(span[1] * scale, least, most))
+    scale = min(scale, inner / span[1])
+    offset = np.array([WIDTH, inner + 2 * EDGE]) / 2 - (low + high) / 2 * scale * [1, -1]
+    return points * [scale, -scale] + offset, inner + 2 * EDGE
 
 
 def grid(place: Any, x_ticks: list[float], y_ticks: list[float], right: float, unit: str) -> str:

@@ -23,12 +23,17 @@ def exclusive(root: Path, name: str) -> Iterator[None]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replace the content of `path` by `text` atomically, even if the power fails."""
+    """Replace the content of `path` by `text` in UTF-8, as `write_bytes` does."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Replace the content of `path` atomically, even if the power fails."""
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with fresh.open("w", encoding="utf-8") as file:
-            file.write(text)
+        with fresh.open("wb") as file:
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(path)

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from kshot.lifecycle.pages.svg import WIDTH, placed
 from kshot.lifecycle.pages.thumbnails import Thumbnails, data_address, file_of
 
-WIDTH, LOWEST, HIGHEST = 420, 210, 460  # the box, in its own units
-EDGE = 26
+LEAST, MOST = 158, 408  # height of the box without its margins, in its own units
 MOST_IMAGES = 360  # on the map, so that the page stays small
 SIDE = 64  # pixels of a thumbnail
 
@@ -23,7 +23,7 @@ def embedding_map(table: pd.DataFrame, thumbnails: Thumbnails | None) -> dict[st
     """
     if not len(table):
         return None
-    places, height = _placed(table[["x", "y"]].to_numpy(dtype=np.float64))
+    places, height = placed(table[["x", "y"]].to_numpy(dtype=np.float64), LEAST, MOST)
     images = table["image"].to_numpy(dtype=np.int64)
     per_class = max(1, MOST_IMAGES // table["class"].nunique())
     classes = []
@@ -37,17 +37,6 @@ def embedding_map(table: pd.DataFrame, thumbnails: Thumbnails | None) -> dict[st
         classes.append({"name": str(name), "points": points, "middle": central})
     shown = sum(len(one["points"]) for one in classes)
     return {"width": WIDTH, "height": round(height), "classes": classes, "shown": shown, "images": len(table)}
-
-
-def _placed(points: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
-    """The points (N, 2) in the units of the box, with one scale for both directions, and the height of the box."""
-    low, high = points.min(axis=0), points.max(axis=0)
-    span = np.where(high > low, high - low, 1.0)
-    scale = (WIDTH - 2 * EDGE) / span[0]
-    inner = float(np.clip(span[1] * scale, LOWEST - 2 * EDGE, HIGHEST - 2 * EDGE))
-    scale = min(scale, inner / span[1])
-    offset = np.array([WIDTH, inner + 2 * EDGE]) / 2 - (low + high) / 2 * scale * [1, -1]
-    return points * [scale, -scale] + offset, inner + 2 * EDGE
 
 
 def _point(place: NDArray[np.float64], height: float, image: int, thumbnails: Thumbnails | None) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from markupsafe import Markup, escape
 from numpy.typing import NDArray
 
 from kshot.lifecycle.pages.render import pages, write_page
-from kshot.lifecycle.pages.svg import WIDTH, drawing
+from kshot.lifecycle.pages.svg import WIDTH, drawing, placed
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.tasks.survey import NEW, Survey
 from kshot.lifecycle.tasks.task_row import TaskRow
@@ -16,7 +16,7 @@ from kshot.lifecycle.tasks.text import correlation, no_prediction, warning
 
 PAGE = layout.REPORT.with_name("tasks.html")
 KINDS = {"train": "trained on", "val": "validation", "test": "test", NEW: "new"}
-EDGE, LETTER, LINE = 26, 5.2, 9  # margin; width and height of a name's letters, in the units of the image
+LETTER, LINE = 5.2, 9  # width and height of a name's letters, in the units of the image
 LONGEST_NAME = 22
 
 
@@ -31,21 +31,14 @@ def write_task_page(found: Survey, path: Path) -> Path:
 def task_map(rows: Sequence[TaskRow]) -> Markup:
     """Tasks as marks, with a shape per split, and as many names as fit, new tasks first."""
     points = np.array([[row.x, row.y] for row in rows])
-    low, high = points.min(axis=0), points.max(axis=0)
-    span = np.where(high > low, high - low, 1.0)
-    scale = (WIDTH - 2 * EDGE) / span[0]
-    height = float(np.clip(span[1] * scale, 160, 420))
-    # One scale for both directions, because the map shows distances.
-    scale = min(scale, height / span[1])
-    offset = np.array([WIDTH, height + 2 * EDGE]) / 2 - (low + high) / 2 * scale * [1, -1]
-    at = points * [scale, -scale] + offset
+    at, height = placed(points, 160, 420)
     order = sorted(range(len(rows)), key=lambda place: list(KINDS).index(rows[place].split))
     marks = [
         f'<g class="task {rows[i].split}{" outside" if rows[i].is_outlier else ""}">'
         f"<title>{escape(rows[i].name)}</title>{_shape(rows[i].split, *at[i])}</g>"
         for i in order
     ]
-    return drawing("Map of tasks", "".join(marks) + _names(rows, at, order[::-1]), round(height + 2 * EDGE))
+    return drawing("Map of tasks", "".join(marks) + _names(rows, at, order[::-1]), round(height))
 
 
 def task_mark(split: str) -> Markup:
