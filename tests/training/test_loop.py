@@ -204,7 +204,7 @@ def test_records_tell_step_loss_speed_and_the_end():
 
 def test_every_loss_of_the_table_is_tried_and_has_its_function():
     assert {objective["loss"] for objective in OBJECTIVES} == set(LOSSES)
-    assert set(LOSSES) == set(OURS) | set(PML_LOSSES)
+    assert set(LOSSES) == {"prototypical", *OURS, *PML_LOSSES}
 
 
 def test_embeddings_that_are_no_numbers_stop_training_with_step_classes_and_rate():

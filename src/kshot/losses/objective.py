@@ -1,7 +1,8 @@
 """The training objective: the loss that `train.loss.name` names, with its mining and all of its settings."""
 
+import functools
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -35,9 +36,6 @@ class LossSettings(NamedTuple):
     k_shot: int
 
 
-Ours = Callable[[Tensor, Tensor, LossSettings, torch.Generator], Terms]
-
-
 class Objective(nn.Module):
     """The loss of a batch as a module; its parameters are those that the loss learns, such as proxies (often none)."""
 
@@ -59,69 +57,39 @@ class Objective(nn.Module):
             return found
         if self.pml is not None:
             return Terms(self.pml(points, labels), None)
-        return OURS[self.settings.loss.name](points, labels, self.settings, generator)
+        return _own_terms(points, labels, self.settings, generator)
 
 
-def _prototypical(points: Tensor, labels: Tensor, settings: LossSettings, generator: torch.Generator) -> Terms:
-    support, query = split_support(labels, settings.images, settings.k_shot)
-    return Terms(prototypical_loss(points[support], labels[support], points[query], labels[query]), None)
-
-
-def _contrastive(points: Tensor, labels: Tensor, settings: LossSettings, generator: torch.Generator) -> Terms:
-    assert settings.loss.margin is not None and settings.loss.mining is not None
-    return contrastive_terms(
-        points, labels, settings.loss.margin, settings.loss.mining, distance(settings.loss), generator
-    )
-
-
-def _triplet(points: Tensor, labels: Tensor, settings: LossSettings, generator: torch.Generator) -> Terms:
-    assert settings.loss.mining is not None
-    return triplet_terms(points, labels, settings.loss.margin, settings.loss.mining, distance(settings.loss), generator)
-
-
-def _n_pair(points: Tensor, labels: Tensor, settings: LossSettings, generator: torch.Generator) -> Terms:
-    return Terms(n_pair_loss(points, labels), None)
-
-
-def _lifted_structure(points: Tensor, labels: Tensor, settings: LossSettings, generator: torch.Generator) -> Terms:
-    assert settings.loss.margin is not None
-    return lifted_structure_terms(points, labels, settings.loss.margin, distance(settings.loss))
-
-
-def _generalized_lifted(points: Tensor, labels: Tensor, settings: LossSettings, generator: torch.Generator) -> Terms:
-    assert settings.loss.margin is not None
-    return generalized_lifted_structure_terms(points, labels, settings.loss.margin, distance(settings.loss))
-
-
-def _nt_xent(points: Tensor, labels: Tensor, settings: LossSettings, generator: torch.Generator) -> Terms:
-    assert settings.loss.temperature is not None
-    return Terms(nt_xent_loss(points, labels, settings.loss.temperature), None)
-
-
-def _supervised_contrastive(
-    points: Tensor, labels: Tensor, settings: LossSettings, generator: torch.Generator
-) -> Terms:
-    assert settings.loss.temperature is not None
-    return Terms(supervised_contrastive_loss(points, labels, settings.loss.temperature), None)
-
-
-def _smooth_ap(points: Tensor, labels: Tensor, settings: LossSettings, generator: torch.Generator) -> Terms:
-    assert settings.loss.temperature is not None
-    return Terms(smooth_ap_loss(points, labels, settings.loss.temperature), None)
-
-
-OURS: dict[str, Ours] = {
-    "prototypical": _prototypical,
-    "contrastive": _contrastive,
-    "triplet": _triplet,
-    "soft_margin_triplet": _triplet,
-    "n_pair": _n_pair,
-    "lifted_structure": _lifted_structure,
-    "generalized_lifted_structure": _generalized_lifted,
-    "nt_xent": _nt_xent,
-    "supervised_contrastive": _supervised_contrastive,
-    "smooth_ap": _smooth_ap,
+OURS: dict[str, Callable[..., Terms | Tensor]] = {
+    "contrastive": contrastive_terms,
+    "triplet": triplet_terms,
+    "soft_margin_triplet": functools.partial(triplet_terms, margin=None),
+    "n_pair": n_pair_loss,
+    "lifted_structure": lifted_structure_terms,
+    "generalized_lifted_structure": generalized_lifted_structure_terms,
+    "nt_xent": nt_xent_loss,
+    "supervised_contrastive": supervised_contrastive_loss,
+    "smooth_ap": smooth_ap_loss,
 }
+
+
+def _own_terms(points: Tensor, labels: Tensor, settings: LossSettings, generator: torch.Generator) -> Terms:
+    """The terms of one of kshot's own losses, called with those settings that `LOSSES` says it has."""
+    loss, options = settings.loss, LOSSES[settings.loss.name]
+    if loss.name == "prototypical":
+        support, query = split_support(labels, settings.images, settings.k_shot)
+        return Terms(prototypical_loss(points[support], labels[support], points[query], labels[query]), None)
+    given: dict[str, Any] = {}
+    if options.margin:
+        given["margin"] = loss.margin
+    if options.minings:
+        given |= {"mining": loss.mining, "generator": generator}
+    if len(options.distances) > 1:
+        given["distance"] = distance(loss)
+    if options.temperature:
+        given["temperature"] = loss.temperature
+    found = OURS[loss.name](points, labels, **given)
+    return found if isinstance(found, Terms) else Terms(found, None)
 
 
 def distance(loss: LossChoice) -> str:
