@@ -10,7 +10,7 @@ import os
 import sqlite3
 import struct
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -31,27 +31,43 @@ def read_only(path: Path, timeout: float = 10) -> closing[sqlite3.Connection]:
     return closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=timeout))
 
 
-def require_sound(root: Path) -> bool:
-    """Whether the database exists. Raises RegistryError, with a remedy, for one that kshot must not write to."""
+def require_sound(root: Path) -> frozenset[str] | None:
+    """The names of the database's experiments, deleted ones too; None if there is no database.
+
+    Raises RegistryError, with a remedy, for a database that kshot must not write to.
+    """
     path, run = root / DATABASE, _remembered(root)
     if not path.exists():
         if run:
             raise RegistryError(
                 f"{DATABASE} is gone, and this project had a history of promotions (run {run[:8]}); {COPY}, or {NEW}"
             )
-        return False
-    if what := damage(path):
-        raise RegistryError(f"{DATABASE} {what}; {COPY}, or {NEW}")
-    # MLflow would retry on a damaged file for over a minute.
-    with read_only(path) as database:
+        return None
+    with _undamaged(path) as database:
         if run and not database.execute("select 1 from runs where run_uuid = ?", (run,)).fetchone():
             raise RegistryError(
                 f"{DATABASE} is not the one that this project had: it lacks the history of promotions (run {run[:8]}); "
                 f"{COPY}, or, if the history shall be lost, delete {REMEMBERED}"
             )
-        places = _places(database)
-    _require_place(root, places)
-    return True
+        locations = _locations(database)
+    _require_place(root, _places(locations.values()))
+    return frozenset(locations)
+
+
+@contextlib.contextmanager
+def _undamaged(path: Path) -> Iterator[sqlite3.Connection]:
+    """One connection for the check and for what is read then: opening one takes longer than reading.
+
+    Raises RegistryError for a damaged file, on which MLflow would retry for over a minute.
+    """
+    what = _cut_off(path)
+    if not what:
+        with read_only(path) as database:
+            what = _missing_table(database)
+            if not what:
+                yield database
+                return
+    raise RegistryError(f"{DATABASE} {what}; {COPY}, or {NEW}")
 
 
 def require_place(root: Path) -> None:
@@ -60,12 +76,20 @@ def require_place(root: Path) -> None:
     if "MLFLOW_TRACKING_URI" in os.environ or not path.exists() or damage(path):
         return  # a damaged one is reported when it is opened
     with read_only(path) as database:
-        places = _places(database)
-    _require_place(root, places)
+        locations = _locations(database)
+    _require_place(root, _places(locations.values()))
 
 
 def damage(path: Path) -> str:
     """Why a file cannot be MLflow's database ('' if it can), without reading all of it."""
+    if what := _cut_off(path):
+        return what
+    with read_only(path) as database:
+        return _missing_table(database)
+
+
+def _cut_off(path: Path) -> str:
+    """Why a file cannot be a whole sqlite database, by its size and first bytes; '' if it can."""
     size = path.stat().st_size
     if size == 0:
         return "is empty (0 bytes)"
@@ -77,8 +101,11 @@ def damage(path: Path) -> str:
     wanted = (65536 if page == 1 else page) * pages
     if head[24:28] == head[92:96] and size < wanted:  # the page count is valid only if these are equal
         return f"is cut off: it has {size:,} of {wanted:,} bytes"
-    with read_only(path) as database:
-        tables = {row[0] for row in database.execute("select name from sqlite_master")}
+    return ""
+
+
+def _missing_table(database: sqlite3.Connection) -> str:
+    tables = {row[0] for row in database.execute("select name from sqlite_master")}
     missing = {"experiments", "runs", "registered_models"} - tables
     return f"is not MLflow's database: it lacks the table {min(missing)}" if missing else ""
 
@@ -98,9 +125,13 @@ def artifacts_of(address: str) -> Iterator[Path]:
             yield Path(path[: path.index(BELOW)] + BELOW)
 
 
-def _places(database: sqlite3.Connection) -> set[Path]:
-    rows = database.execute("select artifact_location from experiments where artifact_location is not null")
-    return {place for (location,) in rows for place in artifacts_of(str(location))}
+def _locations(database: sqlite3.Connection) -> dict[str, str | None]:
+    """Where each experiment writes its artifacts, by its name."""
+    return dict(database.execute("select name, artifact_location from experiments"))
+
+
+def _places(locations: Iterable[str | None]) -> set[Path]:
+    return {place for location in locations if location is not None for place in artifacts_of(location)}
 
 
 def _require_place(root: Path, places: set[Path]) -> None:

@@ -42,6 +42,8 @@ SETTINGS = {
 # MLflow logs each error of its database with SQL and traceback, and raises it too: `translated_errors` reports it.
 DATABASE_LOG = "mlflow.store.db.utils"
 
+_opened: set[str] = set()  # addresses at which MLflow found the experiment in this process
+
 
 class Unreachable(RegistryError):
     """A server did not respond in time. Retrying may help."""
@@ -84,8 +86,9 @@ def connect(root: Path) -> str:
     with exclusive(root, "mlflow"):
         where, named = uri(root), "MLFLOW_TRACKING_URI" in os.environ
         with translated_errors(where):
+            known: frozenset[str] = frozenset()
             if not named:
-                _make_database(root)
+                known = _make_database(root)
             elif (shared := sqlite_file(root)) is not None:
                 _make_shared_database(shared)
             mlflow.set_tracking_uri(where)
@@ -96,7 +99,10 @@ def connect(root: Path) -> str:
             client = mlflow.MlflowClient()
             if named:
                 _require_own(client, root, where)
-            experiment(client, root, where, project_name.of(root))
+            # MLflow takes 4 ms to find the experiment. Its first look shows whether it can use the database.
+            if (name := project_name.of(root)) not in known or where not in _opened:
+                experiment(client, root, where, name)
+                _opened.add(where)
     return where
 
 
@@ -179,13 +185,18 @@ def translated_errors(where: str) -> Iterator[None]:
         raise RegistryError(f"MLflow's server {where} refused: {what}; its log says more") from error
 
 
-def _make_database(root: Path) -> None:
-    """Create the database if there is none, atomically: a half-made one could never be opened again."""
-    if own_database.require_sound(root):
-        return
+def _make_database(root: Path) -> frozenset[str]:
+    """Create the database if there is none, atomically: a half-made one could never be opened again.
+
+    Returns the names of the experiments of one that was there.
+    """
+    known = own_database.require_sound(root)
+    if known is not None:
+        return known
     sibling = (root / DATABASE).with_suffix(".new")
     _write_database(sibling, root / ARTIFACTS)
     sibling.replace(root / DATABASE)
+    return frozenset()
 
 
 def _make_shared_database(path: Path) -> None:
