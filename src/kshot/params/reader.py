@@ -17,7 +17,7 @@ from kshot.load_yaml import load_yaml, no_mapping, yaml_nodes
 from kshot.params.renamed import migrate
 
 Section = TypeVar("Section")
-
+Value = TypeVar("Value")
 
 MOST_VALUES = 10_000  # of a file of settings; params.yaml has some hundred
 NAMED = 8  # missing keys listed in one line
@@ -36,6 +36,13 @@ def need(condition: bool, message: str) -> None:
     """Raise ParamsError with `message` unless `condition` holds."""
     if not condition:
         raise ParamsError(f"params.yaml: {message}")
+
+
+def resolved(key: str, value: Value | Literal["auto"]) -> Value:
+    """The value itself. Raises ParamsError for `auto`, which the stages replace (`settings_fit.resolved`)."""
+    if value == "auto":
+        raise ParamsError(f"params.yaml: {key} is auto, and no data version says what that is")
+    return value
 
 
 def read_mapping(path: Path) -> dict[str, Any]:

@@ -91,36 +91,37 @@ def _refuse_empty(changes: Changes) -> None:
 
 def _plain_changes(changes: Changes) -> dict[str, Any]:
     """The fields of the schedule that one option each replaces, checked and converted."""
-    convert: dict[str, Callable[[str], Any]] = {"every": _every, "poll": _poll, "timezone": schedule.need_zone}
+    convert: dict[str, Callable[[str], Any]] = {
+        "every": lambda text: _seconds("--every", text, schedule.SHORTEST_S),
+        "poll": lambda text: _seconds("--poll", text, 1),
+        "timezone": schedule.need_zone,
+    }
     in_seconds = {"every": "every_s", "poll": "poll_s"}
     found = {name: getattr(changes, name) for name in changes.named() if name not in ("on_new_data", "sets")}
     return {in_seconds.get(name, name): convert[name](v) if name in convert else v for name, v in found.items()}
+
+
+# Of each setting of the runs: its field of the schedule, with the value when it is removed.
+REMOVED: dict[str, dict[str, Any]] = {
+    IF_DRIFTED: {"if_drifted": False},
+    EXTEND: {"extend": False},
+    REF: {"ref": None},
+    DATA: {"data": None},
+    SET: {"settings": ()},
+}
 
 
 def without(current: Schedule, name: str) -> Schedule:
     """The schedule without one of its parts: a trigger, or a setting of its runs."""
     if name in current.names():
         return schedule.without(current, name)
-    gone: dict[str, Schedule] = {
-        IF_DRIFTED: dataclasses.replace(current, if_drifted=False),
-        EXTEND: dataclasses.replace(current, extend=False),
-        REF: dataclasses.replace(current, ref=None),
-        DATA: dataclasses.replace(current, data=None),
-        SET: dataclasses.replace(current, settings=()),
-    }
-    return gone[name]
+    return dataclasses.replace(current, **REMOVED[name])
 
 
 def parts(current: Schedule) -> tuple[str, ...]:
     """The names of everything that can be removed."""
-    others = {
-        IF_DRIFTED: current.if_drifted,
-        EXTEND: current.extend,
-        REF: current.ref,
-        DATA: current.data,
-        SET: current.settings,
-    }
-    return (*current.names(), *(name for name, value in others.items() if value))
+    settings = (name for name, removed in REMOVED.items() if any(getattr(current, field) for field in removed))
+    return (*current.names(), *settings)
 
 
 def _check(after: Schedule, changes: Changes) -> None:
@@ -145,22 +146,13 @@ def _check(after: Schedule, changes: Changes) -> None:
         )
 
 
-def _every(text: str) -> float:
-    every_s = schedule.seconds(text)
-    if every_s < schedule.SHORTEST_S:
-        raise KshotError(f"--every {text} is too often; needs {schedule.SHORTEST_S:.0f}s or more")
-    if every_s > LONGEST_S:
-        raise KshotError(f"--every {text} is over a year; needs {schedule.duration(LONGEST_S)} or less")
-    return every_s
-
-
-def _poll(text: str) -> float:
-    poll_s = schedule.seconds(text)
-    if poll_s < 1:
-        raise KshotError(f"--poll {text} is too often; needs 1s or more")
-    if poll_s > LONGEST_S:
-        raise KshotError(f"--poll {text} is over a year; needs {schedule.duration(LONGEST_S)} or less")
-    return poll_s
+def _seconds(option: str, text: str, least_s: float) -> float:
+    found = schedule.seconds(text)
+    if found < least_s:
+        raise KshotError(f"{option} {text} is too often; needs {least_s:.0f}s or more")
+    if found > LONGEST_S:
+        raise KshotError(f"{option} {text} is over a year; needs {schedule.duration(LONGEST_S)} or less")
+    return found
 
 
 def _settings(before: tuple[str, ...], lines: list[str]) -> tuple[str, ...]:

@@ -3,8 +3,7 @@
 import dataclasses
 from typing import Literal
 
-from kshot.errors import ParamsError
-from kshot.params.reader import need
+from kshot.params.reader import need, resolved
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,9 +59,7 @@ class Episodes:
     @property
     def by_name(self) -> dict[str, Protocol]:
         """The protocols by name. Raises ParamsError for `auto`."""
-        if isinstance(self.protocols, str):
-            raise ParamsError("params.yaml: episodes.protocols is auto, and no data version says what that is")
-        return self.protocols
+        return resolved("episodes.protocols", self.protocols)
 
     def queries(self, protocol: Protocol) -> int:
         """The number of queries a class in `protocol`. Raises ParamsError for `auto`."""
@@ -71,6 +68,4 @@ class Episodes:
     @property
     def common_queries(self) -> int:
         """The number of queries a class of protocols without their own. Raises ParamsError for `auto`."""
-        if isinstance(self.n_query, str):
-            raise ParamsError("params.yaml: episodes.n_query is auto, and no data version says what that is")
-        return self.n_query
+        return resolved("episodes.n_query", self.n_query)

@@ -3,8 +3,7 @@
 import dataclasses
 from typing import Literal
 
-from kshot.errors import ParamsError
-from kshot.params.reader import need
+from kshot.params.reader import need, resolved
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,6 +42,4 @@ class Gate:
     @property
     def floors(self) -> dict[str, float]:
         """The minimum accuracy by protocol. Raises ParamsError for `auto`."""
-        if isinstance(self.min_accuracy, str):
-            raise ParamsError("params.yaml: gate.min_accuracy is auto, and no data version says what that is")
-        return self.min_accuracy
+        return resolved("gate.min_accuracy", self.min_accuracy)

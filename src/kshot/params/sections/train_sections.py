@@ -3,9 +3,8 @@
 import dataclasses
 from typing import Literal
 
-from kshot.errors import ParamsError
 from kshot.params.methods import Value
-from kshot.params.reader import need
+from kshot.params.reader import need, resolved
 
 
 @dataclasses.dataclass(frozen=True)
@@ -160,9 +159,7 @@ class Batch:
     @property
     def class_count(self) -> int:
         """The number of classes. Raises ParamsError for `auto`."""
-        if isinstance(self.classes, str):
-            raise ParamsError("params.yaml: train.batch.classes is auto, and no data version says what that is")
-        return self.classes
+        return resolved("train.batch.classes", self.classes)
 
     @property
     def size(self) -> int:
