@@ -15,7 +15,7 @@ from PIL import Image
 from kshot.errors import DataError
 
 QUALITY = 95  # with colours at full resolution, so that little is lost
-OFFSETS = "offsets.npy"  # beside the file of images, where an older kshot wrote it
+OFFSETS = "offsets.npy"  # next to the file of images, where an older kshot wrote it
 REMEDY = "bring it back with `dvc checkout --force ingest`, or make it again with `dvc repro ingest`"
 COUNT = np.dtype("<i8")  # of offsets, at the end of the file
 

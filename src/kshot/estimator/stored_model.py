@@ -28,7 +28,7 @@ from kshot.params.methods import METHODS
 
 REGISTERED = "models:/"
 INSIDE = Path("artifacts/embedding")  # of the folder that MLflow keeps a registered model in
-EVALUATED = Path("reports/evaluation")  # of a project, beside its folder model/
+EVALUATED = Path("reports/evaluation")  # of a project, next to its folder model/
 
 
 def stored_model(model: str | Path, device: str = "auto") -> tuple[Method, Inference]:

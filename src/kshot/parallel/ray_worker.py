@@ -77,7 +77,7 @@ class Worker:
             if job.size > 1:
                 _talk_through_this_address()
                 if job.backend == "nccl":
-                    torch.cuda.set_device(0)  # Ray shows a process its own GPU alone
+                    torch.cuda.set_device(0)  # Ray shows a process only its own GPU
                 try:
                     dist.init_process_group(job.backend, init_method=job.master, rank=rank, world_size=job.size)
                 except RuntimeError as error:  # another one ended before all had met

@@ -85,7 +85,7 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
     code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
     text = f"{request.method} {request.url.path}: {error.detail}; GET /docs lists every address"
     headers = dict(error.headers or {})
-    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:  # Starlette names the methods of the first route alone
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:  # Starlette names only the methods of the first route
         headers["Allow"] = ", ".join(_methods_of(request))
     return error_response(request.scope, error.status_code, code, text, headers)
 

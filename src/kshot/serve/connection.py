@@ -13,7 +13,7 @@ try:
     from pydantic import BaseModel, ValidationError
 
     from kshot.serve.messages.gallery_messages import ErrorResponse
-except ImportError as error:  # the science alone is installed
+except ImportError as error:  # only the science is installed
     raise KshotError(f"kshot.Client needs {error.name}, which is not here: pip install 'kshot[serve]'") from error
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")

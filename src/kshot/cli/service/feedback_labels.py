@@ -66,5 +66,5 @@ def known_classes(client: "Client", root: Path) -> list[str]:
         version = data_versions.current(root)
         names |= cached_images.classes(root, version.md5).keys() if version is not None else set()
     except DataError:
-        pass  # the images lie elsewhere: the galleries alone say which classes there are
+        pass  # the images lie elsewhere: only the galleries say which classes exist
     return sorted(names)

@@ -10,7 +10,7 @@ from kshot.data.splits import split_named
 MASK = "a mask, which labels the pixels of another image"
 IN_MASK_FOLDER = f"{MASK}; if its folder is a class, give that another name"
 BESIDE = "beside class folders, so in no class"
-MOST_BESIDE = 2  # images beside class folders that are no class of their own: a cover, a contact sheet
+MOST_BESIDE = 2  # images next to class folders that are no separate class: a cover, a contact sheet
 OF_MASKS = re.compile(
     r"(?:(?P<of>.+)[_ -])?(?:masks?|segmentations?|segmentation(?:class|object)|segs?|annotations?|labels?|"
     r"ground[_ -]?truths?|gts?|trimaps?)"

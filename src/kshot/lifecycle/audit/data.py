@@ -33,7 +33,7 @@ from kshot.lifecycle.tracking import store
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
-IMAGES = "images/"  # of data/raw, beside manifest.csv
+IMAGES = "images/"  # of data/raw, next to manifest.csv
 FIRST = ("train.", "evaluate.", "ingest.", "split.")  # sections whose params are shown first
 
 

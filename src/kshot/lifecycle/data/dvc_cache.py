@@ -15,7 +15,7 @@ from kshot.lifecycle.project.dvc_repository import dvc_repository
 from kshot.lifecycle.project.files import Advance, file_md5
 from kshot.redaction import redacted
 
-Remedy = Callable[[], str]  # asked only where something is lost, because it looks through other versions
+Remedy = Callable[[], str]  # called only where something is lost, because it searches other versions
 
 
 @dataclass(frozen=True)

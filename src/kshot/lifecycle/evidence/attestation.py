@@ -33,7 +33,7 @@ from kshot.params import project_name
 # Links that the folder cannot do without; the others may be "not recorded", and the manifest then says so.
 NEEDED = ("model", "run", "record", "weights", "served", "data", "accuracies", "decision", "history")
 ODD = "backslashreplace"  # a file name that is not text is written as an escape, in JSON too
-MODEL = "model"  # folder with the served model, where it is asked for
+MODEL = "model"  # folder with the served model, with --with-model
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ def signature(model: Path, key: "PrivateKey", certificate: Path | None = None) -
         from model_signing import signing
     except ModuleNotFoundError as error:
         raise Unusable(f"{error}: pip install 'kshot[evidence]'") from error
-    with tempfile.TemporaryDirectory() as scratch:  # of mode 0700: model-signing reads a key from a PEM file alone
+    with tempfile.TemporaryDirectory() as scratch:  # of mode 0700: model-signing reads a key only from a PEM file
         place, written = Path(scratch) / "key", Path(scratch) / FILE
         place.touch(0o600)
         place.write_bytes(private_key.pem(key))

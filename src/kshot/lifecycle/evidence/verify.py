@@ -4,8 +4,8 @@ the signatures in envelopes and in model.sig, the package `cryptography`.
     python -I verify.py [FOLDER] [--allowed-signers FILE] [--at TIME] [--model DIR] [--anchor FILE]
 
 Prints one line a check: `ok`, `FAILED` with the file and what is wrong, or `not checked` with the reason. The exit code
-is 0 if no check failed, 1 if one did, 2 if the folder cannot be read at all. One file on purpose: a stranger can read
-it. Take it from a place that you trust (kshot's package or repository): the folder's own copy is part of the folder.
+is 0 if no check failed, 1 if one did, 2 if the folder cannot be read at all. One file on purpose: anybody can read it.
+Take it from a place that you trust (kshot's package or repository): the folder's own copy is part of the folder.
 """
 
 from __future__ import annotations

@@ -91,7 +91,7 @@ def _started(output: int, env: Mapping[str, str]) -> tuple[subprocess.Popen[byte
                 stdout=output,
                 stderr=output,
                 pass_fds=[its.fileno()],
-                start_new_session=True,  # Ctrl-C ends the command alone
+                start_new_session=True,  # Ctrl-C ends only the command
             )
         _server = process, ours
         atexit.register(_end)

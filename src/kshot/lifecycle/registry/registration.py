@@ -43,7 +43,7 @@ def register(root: Path, run_id: str, lineage: Lineage) -> Registered:
         if history_run.registered(client, root) is None:
             history_run.begin(client, root, where)
         erasure_event.seal_earlier(client, root)
-        # The lock above holds on this folder alone; the claim holds on every machine.
+        # The lock above holds only for this folder; the claim holds on every machine.
         record = history.read(client, root)
         claim = lineage_claim.take(
             client, record.run_id, lineage.key, lambda: find_registered(root, lineage) is not None

@@ -167,7 +167,7 @@ def _planned(root: Path, version: Registered, champion: Registered | None, param
     except RegistryError:
         if plan is not None:
             raise
-        before = None  # a project without a plan goes on where the record of an old decision is gone
+        before = None  # a project without a plan continues although the record of an old decision is missing
     if plan is None and before is None:
         return {}
     if plan is None:

@@ -62,7 +62,7 @@ def consent_needed(files: int, left_out: Sequence[LeftOut], empty: Sequence[str]
     reasons = []
     if len(counted) > LARGEST_SHARE * of_all:
         groups = Counter((one.reason, one.path.suffix) for one in counted)
-        # An archive may hold all the images, however many other files are beside it.
+        # An archive may hold all the images, however many other files are next to it.
         (reason, ending), count = max(groups.items(), key=lambda one: (one[0][0] == ARCHIVE, one[1]))
         others = ", and others" if len(groups) > 1 else ""
         rows = f"{count:,} {ending or 'without ending'}: {reason}{others}"

@@ -6,7 +6,7 @@ from pathlib import Path
 from kshot.data.image_formats import image_endings
 from kshot.lifecycle.source_files.shown_names import printable, quoted
 
-MOST_FOLDERS = 100  # folders beside a manifest that are searched
+MOST_FOLDERS = 100  # folders next to a manifest that are searched
 
 
 def hint(folder: Path, name: str, file: Path) -> str:

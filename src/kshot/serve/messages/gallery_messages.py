@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 Log = Literal["off", "all", "unknown", "sample"]
-# Said in the OpenAPI document alone: `names` refuses an empty name in words of its own.
+# Only for the OpenAPI document: `names` refuses an empty name with its own message.
 NOT_EMPTY: dict[str, JsonValue] = {"minLength": 1}
 BASE64: dict[str, JsonValue] = {"format": "byte"}  # clients in Go, Java or C# then encode bytes by themselves
 MISSING = "missing.csv"  # in an export: the taught images whose files are lost

@@ -15,7 +15,7 @@ from kshot.serve.rest.record import record_of
 from kshot.serve.service import GalleryService
 from kshot.serve.store import keys
 
-FORWARDED = (b"forwarded", b"x-forwarded-for", b"x-real-ip")  # a proxy on this machine stands for somebody else
+FORWARDED = (b"forwarded", b"x-forwarded-for", b"x-real-ip")  # a proxy on this machine forwards the requests of others
 BURST = 2.0  # seconds of requests that may come at once
 MOST_CALLERS = 10_000
 TRUSTED_S = 600.0  # how long a key counts while the database does not answer

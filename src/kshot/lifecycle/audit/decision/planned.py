@@ -28,7 +28,7 @@ def planned(subject: Subject, event: Event, record: dict[str, Any]) -> tuple[str
     text = f"; {counted(len(changes), 'change')}, {len(left) or 'none'} outside the change plan {plan.sha256[:8]}"
     unchecked = "which plan was in force"
     try:
-        if "before" in part:  # older records name the plan of their commit alone
+        if "before" in part:  # older records name only the plan of their commit
             _check_in_force(subject, event, earlier or plan)
         unchecked = "whether these are all changes"
         _check_all_changes(subject, event, record["rules"], changes)
