@@ -42,10 +42,14 @@ def add_parser(verbs: Any) -> None:
         metavar="ADDRESS",
         help="a site whose pages may ask by script (CORS), with a key; may be repeated",
     )
-    top.add_argument("--require-key", action="store_true", default=None, help="also of clients on this machine")
+    top.add_argument(
+        "--require-key", action="store_true", default=None, help="ask clients on this machine for a key, too"
+    )
     top.add_argument("--alias", metavar="ALIAS", help="serve and follow this alias; default: champion")
     top.add_argument(
-        "--shadow", metavar="ALIAS", help="also ask this version, such as challenger, and keep disagreement"
+        "--shadow",
+        metavar="ALIAS",
+        help="also predict with this version, such as challenger, and count where it disagrees",
     )
     top.add_argument("--database", metavar="URL", help="PostgreSQL instead of SQLite in .kshot/serve/")
     top.add_argument("--images", metavar="ADDRESS", help="an fsspec address, such as s3://bucket/galleries")

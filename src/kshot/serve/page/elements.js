@@ -17,6 +17,13 @@ export function element(tag, attributes = {}, ...children) {
 
 export const button = (text, onclick, attributes = {}) => element("button", { type: "button", onclick, ...attributes }, text);
 
+// Gives `place` these children. An element that stays keeps the focus, which a person at the keyboard would search for.
+export function fill(place, ...children) {
+  const focused = document.activeElement;
+  place.replaceChildren(...children);
+  if (focused !== document.activeElement && focused?.isConnected) focused.focus({ preventScroll: true });
+}
+
 export const counted = (number, one, many = `${one}s`) => `${number.toLocaleString("en")} ${number === 1 ? one : many}`;
 
 export function percent(probability) {
@@ -25,8 +32,9 @@ export function percent(probability) {
   return `${(probability * 100).toFixed(1)} %`;
 }
 
-// What a person should know now. `undo`, if given, takes the last change back.
+// What a person should know now. `undo`, if given, takes the last change back; the focus then returns to where it was.
 export function say(text, undo = null) {
+  const focused = document.activeElement;
   byId("problem").textContent = "";
   byId("status").textContent = text;
   const back = byId("undo");
@@ -34,6 +42,7 @@ export function say(text, undo = null) {
   back.onclick = undo && (async () => {
     back.hidden = true;
     await attempt(undo);
+    if (document.activeElement === document.body && focused.isConnected) focused.focus({ preventScroll: true });
   });
 }
 

@@ -1,6 +1,6 @@
 // The classes of a gallery: add images, look at them, rename and delete.
 
-import { attempt, button, byId, counted, element, field, form, say } from "./elements.js";
+import { attempt, button, byId, counted, element, field, fill, form, say } from "./elements.js";
 import { filePicker, fitted, portions } from "./images.js";
 import { at, call, showImage } from "./service.js";
 
@@ -71,7 +71,7 @@ export function show() {
     update(card, one);
     return card;
   });
-  byId("classes").replaceChildren(...cards);
+  fill(byId("classes"), ...cards);
   byId("more-classes").hidden = found.length <= shown;
 }
 
@@ -143,7 +143,7 @@ async function listExamples(card, name, after) {
       attempt(() => listExamples(card, name, next));
     }, { class: "more", "aria-label": `More examples of ${name}` })),
   ];
-  if (after === null) list.replaceChildren(...items, ...more);
+  if (after === null) fill(list, ...items, ...more);
   else {
     list.lastElementChild.replaceWith(...items, ...more);
     items[0]?.querySelector("button")?.focus();
