@@ -145,10 +145,7 @@ class RequestLog:
         while (task := self._tasks.get()) is not None:
             try:
                 task()
-            except (
-                Refused,
-                OSError,
-            ) as error:  # the store is unavailable: the service continues without its log
+            except (Refused, OSError) as error:  # without the store the service continues, without its log
                 is_full = isinstance(error, OSError) and full_disk.is_full(error)
                 self.trouble = f"requests are not logged: {'the disk is full' if is_full else error}"
                 _LOG.warning("a request was not logged: %s", error)
