@@ -93,9 +93,9 @@ def test_pt_map_is_the_papers_algorithm_step_by_step():
         return torch.nn.functional.normalize(powered - powered.mean(0), dim=-1)
 
     def plan_of(asked, means):
-        log_plan = -10.0 * torch.cdist(asked, means).square()
-        for _ in range(5000):
-            log_plan = log_plan + torch.tensor(3.0).log() - log_plan.logsumexp(0, keepdim=True)
+        log_plan, each = -10.0 * torch.cdist(asked, means).square(), torch.tensor(3.0, dtype=torch.float64).log()
+        for _ in range(2500):
+            log_plan = log_plan + each - log_plan.logsumexp(0, keepdim=True)
             log_plan = log_plan - log_plan.logsumexp(1, keepdim=True)
         return log_plan.exp()
 
