@@ -19,7 +19,7 @@ pytestmark = pytest.mark.journeys
 PAGE = plugins_page.PAGE
 METHOD = "kshot retrain --set train.method.name=scaled --set 'train.method.arguments={scale: 0.5}'"
 LOSS = "kshot retrain --set train.loss.name=nca --set train.network.backbone=small"
-METRIC = "--set train.method.name=metric --set 'train.method.arguments={}' --set train.steps=30"
+METRIC = "--set train.method.name=metric --set 'train.method.arguments={}' --set train.steps=10"
 CODE = "kshot-extra 1.2.0: all [0-9]+ code files match those installed here, which are those of its wheel"
 WITHOUT = "env -u PYTHONPATH"  # where the distribution is not installed
 SERVED = """
@@ -37,7 +37,7 @@ print("imported", sorted({"kshot", "shop", "kshot_extra"} & set(sys.modules)))
 """
 STEPS = (
     Step(
-        f"{METHOD} --set train.network.backbone=small --set train.steps=30",
+        f"{METHOD} --set train.network.backbone=small --set train.steps=10",
         PAGE,
         METHOD,
         shows=("by scaled on", r"5w1s \d", "model shop version 2"),
