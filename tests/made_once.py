@@ -39,6 +39,7 @@ def beside_packages(factory: pytest.TempPathFactory, name: str, packages: Path =
             shutil.rmtree(note.parent, ignore_errors=True)
     session = place / hashlib.md5(str(shared).encode()).hexdigest()[:8]
     made = session / name
+    shutil.rmtree(made, ignore_errors=True)  # of a half-made one, or of a session in the same folder
     made.mkdir(parents=True)
     (session / "session").write_text(str(shared))
     return made

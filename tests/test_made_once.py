@@ -45,3 +45,5 @@ def test_what_lies_beside_the_packages_is_removed_when_its_session_is_gone(
     (tmp_path / "gone").rmdir()
     beside_packages(tmp_path_factory, "another", tmp_path)
     assert [folder.exists() for folder in made] == [False, True]
+    (made[1] / "half").touch()
+    assert list(beside_packages(tmp_path_factory, "example", tmp_path).iterdir()) == []
