@@ -100,9 +100,9 @@ OBJECTIVES = [
 
 @pytest.mark.parametrize("objective", OBJECTIVES, ids=lambda o: f"{o['loss']}-{o.get('mining')}")
 def test_every_loss_learns_a_toy_problem(objective):
-    _, records = train(params(**objective), validation=episodes())
+    _, records = train(params(**objective, steps=20), validation=episodes())
     found = [record.val_accuracy for record in records if isinstance(record, Validation)]
-    assert len(found) == 3
+    assert len(found) == 2
     assert found[-1] > 0.8  # 1 in 12 by chance
 
 

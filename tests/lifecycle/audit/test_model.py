@@ -5,8 +5,6 @@ import hashlib
 import json
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -23,6 +21,7 @@ from kshot.lifecycle.gate import decision_record, first_decisions, gate_rules, p
 from kshot.lifecycle.registry import gate_decision, model_versions, registration
 from kshot.lifecycle.tracking import store
 from kshot.statistics import Interval
+from tests import imports_of
 from tests.lifecycle import audited_project
 from tests.lifecycle.audited_project import execute, flip
 from tests.lifecycle.registered_versions import judgement
@@ -404,9 +403,7 @@ def test_the_verb_prints_every_form_exits_by_what_holds_and_imports_no_torch(
     assert "1,run,broken," in capsys.readouterr().out and '<g class="link broken">' in page.read_text()
     assert cli.main(["audit", "--model", "7"]) == 7 and "there is no version '7'" in capsys.readouterr().err
     assert cli.main(["audit", "--at", "2026-03-01", "--deep"]) == 2
-    code = "import sys; from kshot import cli; cli.main(['audit', '--model', '1']); assert 'torch' not in sys.modules"
-    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert ended.returncode == 0, ended.stderr
+    assert imports_of.run_without({"torch"}, root, "audit", "--model", "1") == 10
 
 
 def test_a_server_that_is_down_is_told_in_one_line(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
