@@ -158,7 +158,7 @@ def test_a_comparison_shows_protocols_groups_and_the_classes_that_moved(
     [
         (["promote", "7", "--reason", "x"], "there is no version '7'; the nearest are 2, 3, 4: see `kshot models`"),
         (["promote", "2", "--reason", " "], "the reason is empty; say why in a few words"),
-        (["approve", "champion"], "version 1 does not wait for approval, its decision is: promoted (none does now)"),
+        (["approve", "champion"], "version 1 is champion already and does not wait for approval (none does now)"),
         (["rollback", "--reason", "x"], "version 1 is the first champion, so there is none to go back to"),
         (["compare", "1", "challenger"], "there is no version 'challenger'; did you mean"),
     ],

@@ -284,8 +284,11 @@ def test_a_method_without_a_space_says_so(tmp_path, monkeypatch, capsys):
     assert "reptile, which adapts the network to each task" in error and error.count("\n") == 1
 
 
-def test_without_a_trained_model_the_remedy_is_named(root, tmp_path):
+def test_without_packed_images_or_a_trained_model_the_remedy_is_named(root, tmp_path):
     copy = shutil.copytree(root, tmp_path / "copy")
+    shutil.rmtree(copy / layout.PACKED)
+    with pytest.raises(DataError, match="packed images, data/packed, are not here.*`kshot retrain`"):
+        survey(copy, params_of(copy))
     shutil.rmtree(copy / layout.MODEL)
     with pytest.raises(DataError, match="no trained and evaluated model yet.*`kshot retrain`"):
         survey(copy, params_of(copy))

@@ -32,6 +32,8 @@ def require_waiting(root: Path, client: "MlflowClient", found: Registered) -> No
     stands = f"its decision is: {decision}" if decision else "nobody has decided about it"
     others = [one.version for one in model_versions.waiting(client, root)]
     now = f"waiting: {', '.join(others)}" if others else "none does now"
+    if history.aliases(root).get(CHAMPION) == found.version:
+        raise RegistryError(f"version {found.version} is champion already and does not wait for approval ({now})")
     raise RegistryError(
         f"version {found.version} does not wait for approval, {stands} ({now}); "
         "`kshot promote` makes it champion all the same"

@@ -98,13 +98,19 @@ class TaskModel:
 def read_task_model(root: Path, params: Params, further: Sequence[Ids] = ()) -> TaskModel:
     """The model in `model/`, with embedded images of every class and those that `further` names.
 
-    Raises DataError if nothing is trained and evaluated yet, and KshotError for a method without a fixed embedding.
+    Raises DataError if nothing is trained and evaluated yet or the images are not packed, and KshotError for a method
+    without a fixed embedding.
     """
     evaluated = root / layout.EVALUATION
     if not (root / layout.MODEL / WEIGHTS).exists() or inference_file(evaluated) is None:
         raise DataError(
             "this folder has no trained and evaluated model yet, or a retraining is at it or was interrupted; tasks "
             "are compared in its space: `kshot retrain`"
+        )
+    if not (root / layout.PACKED / "manifest.parquet").exists():
+        raise DataError(
+            f"the packed images, {layout.PACKED}, are not here, as in a clone and after `kshot forget`; "
+            "`kshot retrain` makes them"
         )
     inference = load_inference(evaluated)
     method = inference_method(root / layout.MODEL, inference, project_device(root))

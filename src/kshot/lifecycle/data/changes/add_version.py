@@ -79,7 +79,7 @@ def add(
             images = _all_images(former, found, options.split, say)
             _check_class_names(source, workspace / "unpacked", {image.label for image in images}, former, say)
             imported_images.require_training_classes(images, say)
-            if source != GLYPHS and (line := imported_images.copies_note(found.images)):
+            for line in () if source == GLYPHS else imported_images.content_notes(root, found.images):
                 say(line)
             kept = root / layout.RAW if former else None
             imported_images.lay_out(images, workspace / "raw", own=workspace, kept=kept)

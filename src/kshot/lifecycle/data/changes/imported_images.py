@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from kshot.data.splits import SPLITS
 from kshot.errors import DataError
 from kshot.first_few import first_few
+from kshot.lifecycle.data import erasures
 from kshot.lifecycle.project.files import file_md5
 from kshot.lifecycle.project.tables import counted
 from kshot.lifecycle.source_files.shown_names import printable
@@ -51,6 +52,11 @@ def report_left_out(found: Source, source: str, skip: bool, say: Callable[[str],
         raise DataError(f"{why}; mend that, or add only the others with `{command} --skip`")
 
 
+def content_notes(root: Path, images: Sequence[SourceImage]) -> list[str]:
+    """Lines on the content of the files that come into the data."""
+    return [line for line in (copies_note(images), erased_note(root, images)) if line]
+
+
 def copies_note(images: Sequence[SourceImage]) -> str:
     """A line on files of the same content in several classes, which stage validate refuses; '' if there are none.
 
@@ -64,6 +70,18 @@ def copies_note(images: Sequence[SourceImage]) -> str:
     return (
         f"{counted(len(copies), 'image')} in several classes, such as {first_few(example, 2)}: kshot retrain will "
         "refuse this data; remove all but one of each"
+    )
+
+
+def erased_note(root: Path, images: Sequence[SourceImage]) -> str:
+    """A line on images that `kshot forget` erased and that come back; '' if there are none."""
+    erased = {md5: one for one in erasures.read(root) for md5 in one.images}
+    back = [erased[md5] for image in images if (md5 := file_md5(image.file)) in erased] if erased else []
+    if not back:
+        return ""
+    said = "; ".join(dict.fromkeys(map(str, back)))
+    return (
+        f"{counted(len(back), 'erased image')} in the data again ({said}): if that is wrong, `kshot forget` once more"
     )
 
 
