@@ -246,7 +246,7 @@ def test_a_version_whose_run_did_not_end_well_is_not_promoted(root: Path, status
     gate(root, "2", hours=1)
     store.client().set_terminated(model_versions.find(root, "2").run_id, status)
     for decide in (promotion.promote, promotion.approve):
-        with pytest.raises(RegistryError, match=f"of version 2 is {status.lower()}, so that its record may"):
+        with pytest.raises(RegistryError, match=f"of version 2 is {status.lower()}, so its record may"):
             decide(root, "2", "why")
     assert history.aliases(root)["champion"] == "1"
 
