@@ -104,7 +104,7 @@ def test_an_unknown_option_exits_2() -> None:
         (["promote", "3", "--rea", "x", "--b"], "--by needs a value"),
         (["promote", "3", "--by", "x", "--", "--y"], "--reason missing"),
         (["prune", "--x"], "`kshot prune` takes no '--x'; write kshot prune [--yes]"),
-        (["data", "versions", "--debug"], "`kshot data versions` takes no '--debug'; it stands before the command: "),
+        (["data", "versions", "--debug"], "`kshot data versions` takes no '--debug'; it comes before the command: "),
         (["models", "2"], "`kshot models` takes no '2'; write kshot models [--json] ("),
         (["plan", "2"], "`kshot plan` takes no '2'; write kshot plan ("),
     ],

@@ -139,9 +139,7 @@ CASES = {
     "two classes of the same images": Case(
         twice, ("in two classes: again and class003 6 images; kshot retrain stops until",)
     ),
-    "a class without an image": Case(
-        empty_class, ("add the others alone with `kshot init shop --images x --skip`",), 3
-    ),
+    "a class without an image": Case(empty_class, ("add only the others with `kshot init shop --images x --skip`",), 3),
     "every image of another size": Case(every_size, ("72 images, 12 classes",), settings=AUTO),
     "a zip with a wrapping folder": Case(wrapped, ("photos/ around all others is no part", "72 images, 12 classes")),
     "folders train, val and test": Case(

@@ -122,7 +122,7 @@ def test_a_moved_project_says_so(template: Path, tmp_path: Path) -> None:
     first = Path(shutil.copytree(template, tmp_path / "first"))
     moved.rewrite(first, (template / store.ARTIFACTS).resolve())
     second = first.rename(tmp_path / "second")
-    with pytest.raises(RegistryError, match=rf"was moved from {first}; `kshot doctor --mend` gives its records"):
+    with pytest.raises(RegistryError, match=rf"was moved from {first}; `kshot doctor --mend` moves its records"):
         store.connect(second)
 
 
