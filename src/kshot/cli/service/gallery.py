@@ -197,7 +197,8 @@ def run_suspects(client: "Client", options: argparse.Namespace) -> int:
     """Print one line an example that its gallery without it takes for another class."""
     found = client.suspects(options.gallery)
     lines = [f"{one.example:>8}  {one.class_name}, taken for {one.taken_for}" for one in found.suspects]
-    return answered(options, found, *lines, f"{len(lines):,} of {found.tested:,} examples are taken for another class")
+    summary = f"{len(lines):,} of {found.tested:,} examples of classes with two or more are taken for another class"
+    return answered(options, found, *lines, summary)
 
 
 def run_import(client: "Client", options: argparse.Namespace) -> int:
