@@ -90,10 +90,11 @@ def folder_md5(folder: Path, names: Iterable[str]) -> str:
 
 @contextlib.contextmanager
 def bar(total: int, quiet: bool) -> Iterator[Advance]:
-    """A progress bar in bytes on standard error."""
+    """A progress bar in bytes on standard error, if that is a terminal."""
     from tqdm import tqdm
 
-    with tqdm(total=total, unit="B", unit_scale=True, desc="hashing", disable=quiet, leave=False) as progress:
+    disable = True if quiet else None  # None: unless it is a terminal
+    with tqdm(total=total, unit="B", unit_scale=True, desc="hashing", disable=disable, leave=False) as progress:
         yield progress.update
 
 
