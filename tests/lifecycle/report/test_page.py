@@ -279,7 +279,8 @@ def test_views_chosen_on_validation_classes_stand_with_what_they_gain(project: P
 def test_calibration_stands_with_and_without_the_temperature(project: Path) -> None:
     section = page(project).text
     assert "5w1s 15,000 queries 0.58 % 7.31 % 12.5" in section
-    assert "10w1s 30,000 queries none 1.23 % none: no temperature fits best" in section
+    assert f"10w1s 30,000 queries {NONE} 1.23 % {NONE}" in section
+    assert "10w1s: no temperature fits best, as where every validation query is predicted correctly." in section
 
 
 def test_unknown_queries_that_were_not_measured_are_said_to_be(project: Path) -> None:

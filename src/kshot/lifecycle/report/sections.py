@@ -67,6 +67,7 @@ def warnings(metrics: Section) -> Section:
     """Protocols that a reader should not trust.
 
     accepted_unknown   the rows that accept more than MANY_ACCEPTED of the unknown queries, the most first
+    uncalibrated       those without a temperature
     worse_calibrated   those with an error above MISCALIBRATED that the temperature made larger
     """
     unknown = [{"protocol": name, **row} for name, row in (metrics.get("unknown") or {}).items()]
@@ -74,6 +75,7 @@ def warnings(metrics: Section) -> Section:
     calibration = [(name, row, row["after"] or 0) for name, row in (metrics.get("calibration") or {}).items()]
     return {
         "accepted_unknown": sorted(many, key=lambda row: -row["false_accept"]),
+        "uncalibrated": [name for name, row, _ in calibration if row["after"] is None],
         "worse_calibrated": [name for name, row, error in calibration if error > max(MISCALIBRATED, row["before"])],
     }
 
