@@ -19,7 +19,7 @@ def test_only_while_it_is_made_a_database_does_not_wait_for_the_disk(tmp_path: P
 
     def look(connection: Any, cursor: Any, *_: object) -> None:
         execute = cursor.connection.execute
-        ((_, _, path),) = execute("PRAGMA database_list")
+        (path,) = (path for _, name, path in execute("PRAGMA database_list") if name == "main")  # not the temporary one
         found[Path(path).name] |= {row[0] for row in execute("PRAGMA synchronous")}
 
     root = raw_project.make(tmp_path / "root")
