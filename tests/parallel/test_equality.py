@@ -11,18 +11,17 @@ TOLERANCE = {"float64": 1e-9, "float32": 1e-5}
 FAR = 1e-3  # as a share of the largest gradient: no rounding
 ALL = list(trainings.CASES)
 OURS = [name for name in ALL if not name.startswith("peer")]
-STEPS = 10  # with two looks at the validation episodes
 GROUPS = [
-    pytest.param((2, OURS, ["float64"]), id="2 processes"),
-    # Half a minute each: starting a process takes seconds, and so do the peers. Every case has both numbers of
-    # processes and both precisions, not each with each.
-    pytest.param((2, ALL, ["float32"]), id="2 processes, all", marks=pytest.mark.services),
-    pytest.param((3, ALL, ["float64"]), id="3 processes, all", marks=pytest.mark.services),
+    pytest.param((2, OURS, ["float64"], 6), id="2 processes"),
+    # A minute each, with a second look at the validation episodes: starting a process takes seconds, and so do the
+    # peers. Every case has both numbers of processes and both precisions, not each with each.
+    pytest.param((2, ALL, ["float32"], trainings.STEPS), id="2 processes, all", marks=pytest.mark.services),
+    pytest.param((3, ALL, ["float64"], trainings.STEPS), id="3 processes, all", marks=pytest.mark.services),
 ]
 
 
-def both(world, names, dtypes, out):
-    trainings.STEPS = STEPS
+def both(world, names, dtypes, steps, out):
+    trainings.STEPS = steps
     mistakes.compare(world, f"{out}.mistakes")
     trainings.compare(world, names, dtypes, f"{out}.trainings")
 
@@ -30,9 +29,9 @@ def both(world, names, dtypes, out):
 @pytest.fixture(scope="module", params=GROUPS)
 def measured(request, tmp_path_factory):
     """All trainings in one group of processes: starting a process costs more than a training."""
-    size, names, dtypes = request.param
+    size, names, dtypes, steps = request.param
     out = tmp_path_factory.mktemp("equality") / "found"
-    run_in_processes(both, (names, dtypes, str(out)), size, "gloo")
+    run_in_processes(both, (names, dtypes, steps, str(out)), size, "gloo")
     found = {kind: json.loads(out.with_suffix(f".{kind}").read_text()) for kind in ("trainings", "mistakes")}
     return size, names, dtypes, found
 

@@ -102,7 +102,7 @@ def episodes() -> EpisodeSet:
 
 
 def settings(name: str) -> Train:
-    small = {"steps": STEPS, "validate_every": STEPS // 2, "patience": 0, "precision": "float32", **BATCH}
+    small = {"steps": STEPS, "validate_every": 10, "patience": 0, "precision": "float32", **BATCH}
     return train_with(TRAIN, **{**small, **CASES[name]})
 
 
