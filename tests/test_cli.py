@@ -240,6 +240,7 @@ def test_a_backbone_or_weights_that_are_not_there_are_not_written(
     root: Path, capsys: pytest.CaptureFixture[str], setting: str, code: int
 ) -> None:
     before = (root / "params.yaml").read_bytes()
-    assert cli.main(["retrain", "--set", setting]) == code
-    assert setting.rpartition("=")[2] in capsys.readouterr().err
-    assert (root / "params.yaml").read_bytes() == before
+    for command in (["retrain"], ["schedule", "--every", "1d"]):
+        assert cli.main([*command, "--set", setting]) == code
+        assert setting.rpartition("=")[2] in capsys.readouterr().err
+    assert (root / "params.yaml").read_bytes() == before and not (root / ".kshot/schedule.json").exists()

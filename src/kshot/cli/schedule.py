@@ -15,6 +15,7 @@ from kshot.lifecycle.pipeline import schedule, schedule_changes
 from kshot.lifecycle.pipeline.schedule import CRON, EVERY, NEW_DATA, Schedule
 from kshot.lifecycle.project import layout, no_telemetry, project_lock, state_place
 from kshot.lifecycle.project.files import exclusive
+from kshot.load_yaml import load_yaml
 
 DESCRIPTION = """\
 Retrain by the clock or when new data arrives, until Ctrl-C. --cron, --every and --on-new-data may be
@@ -182,8 +183,10 @@ def run_change(root: Path, options: argparse.Namespace) -> int:
 def _check(root: Path, wanted: Schedule) -> None:
     """Raise KshotError for an invalid setting, data version or source, before anything is started."""
     from kshot.lifecycle.params_file import settings
+    from kshot.params.schema import params_from
 
-    settings.plan(root, sets=wanted.settings)
+    text, changes = settings.plan(root, sets=wanted.settings)
+    settings.require_checkpoint(root, params_from(load_yaml(text)), changes)
     if wanted.cron is not None:
         from kshot.flows.schedules import schedule as times
 
