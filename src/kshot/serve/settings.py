@@ -17,6 +17,8 @@ PREFIX = "KSHOT_SERVE_"
 MIB = 2**20
 ORIGIN = re.compile(r"https?://[a-z0-9.\-]+(:[0-9]+)?|https?://\[[0-9a-f:]+\](:[0-9]+)?")  # as browsers send it
 
+LAST_PORT = 65535
+
 
 @dataclass(frozen=True)
 class ServeSettings:
@@ -108,6 +110,8 @@ def settings_from(environment: Mapping[str, str], given: Mapping[str, Any] | Non
             raise ParamsError(
                 f"the service's origins hold {origin!r}; each needs a scheme and a host, such as https://shop.example.org"
             )
+    if settings.port > LAST_PORT:  # the system would take another one, that of the lower 16 bits
+        raise ParamsError(f"the service's port is {settings.port}; needs {LAST_PORT} at most")
     if settings.log not in typing.get_args(types["log"]):
         raise ParamsError(f"the service's log is {settings.log!r}; needs off, all, unknown or sample")
     return settings

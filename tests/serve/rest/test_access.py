@@ -183,3 +183,8 @@ def test_a_known_key_counts_while_the_database_does_not_answer(project: Path, mo
         assert described["state"] == "degraded" and "database does not answer" in described["notes"][0]
         assert other.get("/v2/health/ready").json()["state"] == "degraded"
         refused(other.get("/v1/service", headers=bearer(new)), 503, "store_unreachable")
+
+
+def test_a_port_beyond_the_last_is_refused_instead_of_becoming_another() -> None:
+    with pytest.raises(ParamsError, match="port is 65536; needs 65535 at most"):
+        settings_from({"KSHOT_SERVE_PORT": "65536"})
