@@ -59,7 +59,7 @@ ROWS: dict[str, tuple[DataProfile, list[str], dict[str, Any]]] = {
             "ingest.channels": 3,
             "train.network.adaptation": "projection",
             "train.network.features": ["blocks.4", "blocks.6", "output"],
-            "train.projection.l2_normalize": True,
+            "train.projection.l2_normalize": False,
         }
         | {"train.batch.classes": "auto", "train.batch.images": 5, "gate.min_accuracy": "auto"},
     ),
