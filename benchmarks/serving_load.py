@@ -197,7 +197,8 @@ def running(command: list[str], root: Path, variables: dict[str, str]) -> Iterat
     try:
         yield process
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
+        # As Ctrl-C in a terminal: at SIGTERM Ray's own processes would end first, and the service wait for them.
+        os.killpg(process.pid, signal.SIGINT)
         process.wait(60)
 
 
