@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
 LEAST_EXACT = 16  # nearest points whose distance is computed from the differences
+COLUMNS = 128  # of all points, added up at once in float64
 FEW_NUMBERS = 2**14  # of all points together: then every distance is computed from the differences, in less time
 
 
@@ -63,12 +64,12 @@ class Index:
 
 def index_of(points: Array, unit: Callable[[Array], Array] | None = None) -> Index:
     """The index of points (M, D), by Euclidean distance, or by cosine with a function `unit` as in `Index`."""
-    points = points if unit is None else unit(points)
+    points = points.copy() if unit is None else unit(points)
     zeros = np.flatnonzero(~points.any(1)) if unit is not None else np.empty(0, np.int64)
     middle = points.mean(0, dtype=np.float64).astype(np.float32)
-    centred = np.ascontiguousarray(points - middle)
-    squared = np.einsum("md,md->m", centred, centred, dtype=np.float64).astype(np.float32)
-    return Index(centred, middle, squared, unit, zeros)
+    points -= middle
+    squared = np.einsum("md,md->m", points, points, dtype=np.float64).astype(np.float32)
+    return Index(points, middle, squared, unit, zeros)
 
 
 def nearest(squared: NDArray[np.floating[Any]], count: int) -> NDArray[np.int64]:
@@ -83,7 +84,8 @@ def class_means(points: Array, labels: NDArray[np.int64], n_classes: int) -> Arr
     order = np.argsort(labels, kind="stable")
     counts = np.bincount(labels, minlength=n_classes)
     starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
-    means: Array = (np.add.reduceat(points[order], starts, axis=0, dtype=np.float64) / counts[:, None]).astype(
-        np.float32
-    )
+    means = np.empty((n_classes, points.shape[1]), np.float32)
+    for start in range(0, points.shape[1], COLUMNS):
+        part = slice(start, start + COLUMNS)
+        means[:, part] = np.add.reduceat(points[order, part], starts, axis=0, dtype=np.float64) / counts[:, None]
     return means
