@@ -5,7 +5,6 @@ One file, because each makes the other: `FewShotModel.fit` a classifier, `FewSho
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -240,14 +239,12 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _scores(self, query: torch.Tensor) -> torch.Tensor:
         name = self.classifier or self.model_.inference.classifier
+        score = classifier_for(self.model_.method, name)
+        support, labels = torch.from_numpy(self.support_), torch.from_numpy(self.support_labels_)
         try:
-            return self._by(classifier_for(self.model_.method, name), query)
+            return score(support[None], labels, query[None], len(self.classes_))[0]
         except (ValueError, NotConverged) as error:
             raise DataError(f"classifier {name} cannot classify these images: {error}") from None
-
-    def _by(self, score: Callable[..., torch.Tensor], query: torch.Tensor) -> torch.Tensor:
-        support, labels = torch.from_numpy(self.support_), torch.from_numpy(self.support_labels_)
-        return score(support[None], labels, query[None], len(self.classes_))[0]
 
     def _check_fitted(self) -> None:
         check_is_fitted(self, "support_")

@@ -1,7 +1,7 @@
 """The distance from queries to class means that decides whether a query is unknown: the one its classifier compares by.
 
-A classifier that compares directions ignores the length of a point, so that a threshold on Euclidean distance would
-decide by something that says nothing of the class.
+A classifier that compares directions ignores the length of a point. A threshold on Euclidean distance would depend on
+that length.
 """
 
 from collections.abc import Callable
@@ -40,7 +40,7 @@ def distance_name(method: Method, classifier: str) -> str:
 def mean_distance(method: Method, name: str) -> MeanDistance:
     """The distance called `name`, for points embedded by `method`.
 
-    Cosine distances are 1 - cos, in [0, 2]; CENTRED is that of points less the mean embedding of the training images.
+    Cosine distances are 1 - cos, in [0, 2]. CENTRED first subtracts the mean embedding of the training images.
     """
     if name != CENTRED:
         return {EUCLIDEAN: euclidean, COSINE: cosine_distance}[name]
