@@ -6,9 +6,11 @@ from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from kshot.classifiers import CENTRED, COSINE, EUCLIDEAN
+from kshot.distances import unit_length
 from kshot.serve.engine.index import Index, class_means, index_of
 from kshot.serve.store.galleries import GalleryRow
 
@@ -116,7 +118,5 @@ def centred(points: Array, centre: Array) -> Array:
 
 def unit_rows(points: Array) -> Array:
     """Points (N, D) at unit length; a row of zeros stays zeros."""
-    lengths = np.sqrt(np.einsum("nd,nd->n", points, points, dtype=np.float64)).astype(np.float32)
-    lengths[lengths == 0] = 1
-    found: Array = points / lengths[:, None]
+    found: Array = unit_length(torch.from_numpy(points)).numpy()
     return found
