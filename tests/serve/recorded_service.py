@@ -4,6 +4,7 @@ import contextlib
 import http.server
 import json
 import threading
+import time
 from collections.abc import Iterator
 
 LIMITS = {
@@ -34,6 +35,7 @@ class Recorded(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Replies)
         self.requests: list[tuple[str, str, dict[str, str], bytes]] = []
         self.responses: dict[str, tuple[int, bytes]] = {}
+        self.seconds = 0.0  # that it takes for each
 
     @property
     def at(self) -> str:
@@ -47,10 +49,12 @@ class Replies(http.server.BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.server.requests.append((self.command, self.path, dict(self.headers), body))
         status, response = self.server.responses.get(f"{self.command} {self.path.partition('?')[0]}", (404, b""))
+        time.sleep(self.server.seconds)
         self.send_response(status)
         self.send_header("Content-Length", str(len(response)))
-        self.end_headers()
-        self.wfile.write(response)
+        with contextlib.suppress(BrokenPipeError):  # the client did not wait
+            self.end_headers()
+            self.wfile.write(response)
 
     do_POST = do_DELETE = do_PATCH = do_GET
 

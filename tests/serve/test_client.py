@@ -10,7 +10,7 @@ import pytest
 
 from kshot import Client
 from kshot.errors import ServiceError
-from tests.serve.recorded_service import STATE, Recorded, recorded
+from tests.serve.recorded_service import SERVICE, STATE, Recorded, recorded
 
 
 @pytest.fixture
@@ -109,3 +109,51 @@ except kshot.KshotError as error:
 """
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert ended.stdout == "kshot.Client needs httpx, which is not here: pip install 'kshot[serve]'\n"
+
+
+def test_a_name_that_is_a_step_of_a_path_reaches_no_other_address(server: Recorded) -> None:
+    with Client(server.at) as client:
+        for name in ("..", ".", ""):
+            for call in (client.gallery, client.delete, lambda name: client.delete_class("birds", name)):
+                with pytest.raises(ServiceError, match="is no name of a gallery or a class"):
+                    call(name)
+    assert not server.requests
+
+
+def test_values_that_the_service_would_refuse_are_one_line_each(server: Recorded, tmp_path: Path) -> None:
+    with Client(server.at) as client:
+        for call in (
+            lambda: client.set_unknown_threshold("g", -1.0),
+            lambda: client.label({1: "a"}, by=""),
+            lambda: client.label({}, by="Ada"),
+            lambda: client.recognise("g", []),
+            lambda: client.teach("g", "a", []),
+            lambda: client.verify("g", "a", [b"one", b"two"]),  # type: ignore[arg-type]
+        ):
+            with pytest.raises(ServiceError, match=r"^[^\n]+$"):
+                call()
+        with pytest.raises(TypeError, match="an image is a path or the bytes of an image file, not object"):
+            client.recognise("g", object())  # type: ignore[arg-type]
+    assert not server.requests
+
+
+def test_a_key_from_a_file_has_no_line_break_and_no_foreign_sign(server: Recorded) -> None:
+    server.responses["GET /v1/service"] = (200, json.dumps(SERVICE).encode())
+    with Client(server.at, key="given\n") as client:
+        client.service()
+    assert server.requests[0][2]["Authorization"] == "Bearer given"
+    with pytest.raises(ServiceError, match="the key has signs that no key has"):
+        Client(server.at, key="ключ")
+
+
+def test_an_import_is_sent_from_the_disk_and_awaited_longer_than_other_calls(server: Recorded, tmp_path: Path) -> None:
+    response = {**STATE, "taken": 1, "already": 0, "left_out": [], "notes": []}
+    server.responses["POST /v1/galleries/g/import"] = (200, json.dumps(response).encode())
+    (tmp_path / "birds.zip").write_bytes(b"PK" * 100)
+    server.seconds = 0.5
+    with Client(server.at, timeout=0.1) as client:
+        assert client.import_zip("g", tmp_path / "birds.zip").taken == 1
+        with pytest.raises(ServiceError, match="does not answer in time"):
+            client.service()
+    (_, _, headers, body), *_ = server.requests
+    assert (headers["Content-Length"], body) == ("200", b"PK" * 100)

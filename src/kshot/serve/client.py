@@ -2,14 +2,15 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
+from io import BytesIO
 from pathlib import Path
 from typing import Self
 
-from kshot.serve.connection import Connection, path
+from kshot.errors import ServiceError
+from kshot.serve.connection import Connection, body, path
 from kshot.serve.messages.feedback_messages import (
     Feedback,
     FeedbackItem,
-    GivenLabel,
     GivenLabels,
     LabelResponse,
     Suspects,
@@ -84,15 +85,15 @@ class Client(AbstractContextManager["Client"]):
 
     def create(self, gallery: str) -> Gallery:
         """Make an empty gallery."""
-        return self._to.request(Gallery, "POST", path("galleries"), body=NewGallery(name=gallery))
+        return self._to.request(Gallery, "POST", path("galleries"), body=body(NewGallery, {"name": gallery}))
 
     def rename(self, gallery: str, name: str) -> Gallery:
         """Rename a gallery."""
-        return self._to.request(Gallery, "PATCH", path("galleries", gallery), body=GalleryChange(name=name))
+        return self._to.request(Gallery, "PATCH", path("galleries", gallery), body=body(GalleryChange, {"name": name}))
 
     def set_unknown_threshold(self, gallery: str, threshold: float | None) -> Gallery:
         """Set the distance beyond which an image is unknown in this gallery; None: the model's own."""
-        change = GalleryChange(unknown_threshold=threshold)
+        change = body(GalleryChange, {"unknown_threshold": threshold})
         return self._to.request(Gallery, "PATCH", path("galleries", gallery), body=change)
 
     def delete(self, gallery: str) -> None:
@@ -146,7 +147,7 @@ class Client(AbstractContextManager["Client"]):
 
     def rename_class(self, gallery: str, class_name: str, name: str, *, merge: bool = False) -> ChangeResponse:
         """Rename a class; with `merge`, `name` may be an existing class, which takes the examples over."""
-        change = ClassChange(name=name, merge=True) if merge else ClassChange(name=name)
+        change = body(ClassChange, {"name": name, "merge": True} if merge else {"name": name})
         return self._to.request(ChangeResponse, "PATCH", path("galleries", gallery, "classes", class_name), body=change)
 
     def delete_class(self, gallery: str, class_name: str) -> ChangeResponse:
@@ -156,13 +157,13 @@ class Client(AbstractContextManager["Client"]):
     def import_zip(self, gallery: str, archive: Image, *, whole_names: bool = False) -> ImportResponse:
         """Import a zip of class folders, or one that `export` wrote; what was left out is listed by reason.
 
+        It embeds every image, and may take longer than `timeout`.
         whole_names: folders around all others are a part of the class names.
         """
-        content = archive if isinstance(archive, bytes) else Path(archive).read_bytes()
         query = {"whole_names": True} if whole_names else None
-        return self._to.request(
-            ImportResponse, "POST", path("galleries", gallery, "import"), query=query, content=content
-        )
+        place = path("galleries", gallery, "import")
+        with BytesIO(archive) if isinstance(archive, bytes) else Path(archive).open("rb") as content:
+            return self._to.request(ImportResponse, "POST", place, query=query, content=content, patient=True)
 
     def export(self, gallery: str) -> bytes:
         """A zip of the gallery: class folders and manifest.csv."""
@@ -186,7 +187,9 @@ class Client(AbstractContextManager["Client"]):
     def verify(self, gallery: str, class_name: str, image: Image, *, nearest: int = 3) -> VerifyResponse:
         """Whether an image shows that class."""
         form = {"class": class_name, "nearest": nearest}
-        files = [("image", *named_images(image))]
+        files = [("image", file) for file in named_images(image)]
+        if len(files) > 1:
+            raise ServiceError(f"verify takes one image, and {len(files)} are given; call it for each")
         return self._to.request(VerifyResponse, "POST", path("galleries", gallery, "verify"), form=form, files=files)
 
     # Logged requests
@@ -223,9 +226,9 @@ class Client(AbstractContextManager["Client"]):
 
     def label(self, items: dict[int, str], by: str) -> int:
         """Label logged images with their classes; `by`: who labels. Returns how many were labelled."""
-        labels = [GivenLabel.model_validate({"item": item, "class": name}) for item, name in items.items()]
-        body = GivenLabels(labels=labels, by=by)
-        return self._to.request(LabelResponse, "POST", path("feedback", "labels"), body=body).labelled
+        labels = [{"item": item, "class": name} for item, name in items.items()]
+        given = body(GivenLabels, {"labels": labels, "by": by})
+        return self._to.request(LabelResponse, "POST", path("feedback", "labels"), body=given).labelled
 
     def unknown_groups(self, gallery: str) -> list[list[int]]:
         """The items of logged unknown images without a label, in groups that look alike, the largest first."""

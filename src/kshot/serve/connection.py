@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 from urllib.parse import quote, urlsplit
 
 from kshot.errors import KshotError, ServiceError
@@ -19,6 +19,7 @@ except ImportError as error:  # only the science is installed
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 CONNECT_S = 5.0
 ResponseT = TypeVar("ResponseT", bound=BaseModel)
+BodyT = TypeVar("BodyT", bound=BaseModel)
 Files = Sequence[tuple[str, tuple[str, bytes]]]
 
 
@@ -29,7 +30,9 @@ class Connection:
         parts = urlsplit(at)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ServiceError(f"{at!r} is no address of a gallery service; needs one such as http://127.0.0.1:8000")
-        key = os.environ.get("KSHOT_KEY") if key is None else key
+        key = (os.environ.get("KSHOT_KEY", "") if key is None else key).strip()  # read from a file
+        if not key.isascii() or not key.isprintable():
+            raise ServiceError("the key has signs that no key has; copy it again from `kshot serve key add`")
         self.at = at.rstrip("/")
         self._client = httpx.Client(
             base_url=f"{self.at}/",
@@ -50,16 +53,23 @@ class Connection:
         body: BaseModel | None = None,
         form: Mapping[str, Any] | None = None,
         files: Files = (),
-        content: bytes | None = None,
+        content: bytes | IO[bytes] | None = None,
+        patient: bool = False,
     ) -> bytes:
-        """The body of the response. Raises ServiceError for a refusal, or if no server answers."""
+        """The body of the response. Raises ServiceError for a refusal, or if no server answers.
+
+        patient: wait for the response as long as the service lives.
+        """
         if body is not None:
             content = body.model_dump_json(by_alias=True, exclude_unset=True).encode()
         headers = {"Content-Type": "application/json"} if body is not None else {}
+        request = self._client.build_request(
+            method, path, params=query, content=content, data=form, files=list(files) or None, headers=headers
+        )
+        if patient:
+            request.extensions["timeout"] = {**request.extensions["timeout"], "read": None}
         try:
-            response = self._client.request(
-                method, path, params=query, content=content, data=form, files=list(files) or None, headers=headers
-            )
+            response = self._client.send(request)
         except httpx.ConnectError as error:
             raise ServiceError(f"nobody answers at {self.at}; start the service there: kshot serve") from error
         except httpx.TimeoutException as error:
@@ -88,6 +98,21 @@ def refusal(at: str, status: int, content: bytes) -> ServiceError:
     return ServiceError(found.error.message, status=status, code=found.error.code, request=found.request)
 
 
+def body(kind: type[BodyT], fields: Mapping[str, Any]) -> BodyT:
+    """The body of a request. Raises ServiceError for a value that the service would refuse."""
+    try:
+        return kind.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ServiceError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}", code="bad_request") from error
+
+
 def path(*parts: object) -> str:
-    """A path below /v1 of those parts, each quoted: a name may hold any character."""
+    """A path below /v1 of those parts, each quoted: a name may hold any character.
+
+    Raises ServiceError for '', '.' and '..': a path with one is the address of something else, such as of the gallery
+    in place of its class.
+    """
+    if wrong := [str(part) for part in parts if str(part) in ("", ".", "..")]:
+        raise ServiceError(f"{wrong[0]!r} is no name of a gallery or a class; give its name", code="bad_name")
     return "/".join(["v1", *(quote(str(part), safe="") for part in parts)])

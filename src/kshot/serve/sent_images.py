@@ -1,9 +1,10 @@
 """Images as the client sends them: files with a name, in portions that fit one request each."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from kshot.errors import ServiceError
 from kshot.serve.messages.gallery_messages import Limits
 
 Image = str | os.PathLike[str] | bytes  # the path of an image file, or its bytes
@@ -12,9 +13,18 @@ ROOM = 0.9  # of the largest body is images; the rest are a form's own lines
 
 
 def named_images(images: Image | Sequence[Image]) -> list[File]:
-    """The name and the bytes of each image; bytes have the name `image`."""
-    if isinstance(images, str | os.PathLike | bytes):
+    """The name and the bytes of each image; bytes have the name `image`.
+
+    Raises ServiceError for no image, and TypeError for one that is neither a path nor bytes.
+    """
+    if isinstance(images, str | os.PathLike | bytes) or not isinstance(images, Iterable):
         images = [images]
+    images = list(images)
+    for one in images:
+        if not isinstance(one, str | os.PathLike | bytes):
+            raise TypeError(f"an image is a path or the bytes of an image file, not {type(one).__name__}")
+    if not images:
+        raise ServiceError("no image is given; needs at least one")
     return [("image", one) if isinstance(one, bytes) else (Path(one).name, Path(one).read_bytes()) for one in images]
 
 
