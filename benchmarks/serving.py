@@ -13,9 +13,10 @@ The two projects, once (the second needs kshot[photographs] and ../shared/data/g
 PROJECT has a champion. The service is taught 5 classes of 5 images, and 1 and 4 clients on loopback ask it one image a
 request; so do 4 clients through Ray Serve, on a cluster of this machine with a replica a core. `mlflow models serve`
 gets the same 25 images as support with each request of 4 clients. The forward pass is one decoded image at a time in
-this process, alone, and once more from its file. The empty route is the least that a request by HTTP takes in the same
-run. The search is one recognition in a gallery of 100,000 classes less one in a gallery of 5, without the forward
-pass. Writes benchmarks/serving.md. Leave the machine alone meanwhile: on a busy one the figures say how busy it is.
+this process, alone, once more by as many threads as there are clients, and once more from its file. The empty route is
+the least that a request by HTTP takes in the same run. The search is one recognition in a gallery of 100,000 classes
+less one in a gallery of 5, without the forward pass. Writes benchmarks/serving.md. Leave the machine alone meanwhile:
+on a busy one the figures say how busy it is.
 """
 
 import argparse
@@ -23,6 +24,7 @@ import os
 import statistics
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 
@@ -84,23 +86,26 @@ def table(root: Path, images: Path, options: argparse.Namespace) -> str:
     support = {folder.name: sorted(folder.glob("*.*"))[:SHOTS] for folder in folders[:CLASSES]}
     queries = [sorted(folder.glob("*.*"))[SHOTS] for folder in folders[:CLASSES]]
     model, count = champion(root), options.requests
-    forward, from_file = (alone(model, queries, min(count, 1000), decode=decode) for decode in (False, True))
+    passes = min(count, 1000)
+    forward, from_file = (alone(model, queries, passes, decode=decode) for decode in (False, True))
+    forward_four = alone(model, queries, passes, callers=CLIENTS)
     with gallery_service(root) as server:
         (empty_one, one), (empty_four, four) = server.ask_gallery(
             support, queries, [(1, max(count // 4, 1)), (CLIENTS, count)]
         )
     rows = [
         forward.row("bare forward pass, one image at a time"),
-        from_file.row("the same after decoding and resizing the file"),
+        forward_four.row(f"bare forward pass, {CLIENTS} at once"),
+        from_file.row("bare forward pass after decoding and resizing the file, one image at a time"),
         empty_one.row("kshot serve, empty route, 1 client"),
         one.row("kshot serve, 1 client"),
         empty_four.row(f"kshot serve, empty route, {CLIENTS} clients"),
         four.row(f"kshot serve, {CLIENTS} clients"),
     ]
     facts = [
-        f"- 1 client beside the bare forward pass: p50 x {one.ms(50) / forward.ms(50):.1f}, "
-        f"p99 x {one.ms(99) / forward.ms(99):.1f}; {CLIENTS} clients: p50 x {four.ms(50) / forward.ms(50):.1f}, "
-        f"p99 x {four.ms(99) / forward.ms(99):.1f}",
+        f"- 1 client beside one bare forward pass at a time: {ratios(one, forward)}",
+        f"- {CLIENTS} clients beside {CLIENTS} bare forward passes at once: {ratios(four, forward_four)}; "
+        f"beside one at a time: {ratios(four, forward)}",
         f"- 1 client beside decoding, forward pass and the empty route together, the least that a request takes: "
         f"p50 x {one.ms(50) / (from_file.ms(50) + empty_one.ms(50)):.1f}",
         f"- {CLIENTS} clients on {CORES} cores: p50 x {four.ms(50) / least(four):.1f} the least that the processor "
@@ -130,27 +135,38 @@ def table(root: Path, images: Path, options: argparse.Namespace) -> str:
     return head + columns + "\n".join(rows) + "\n\n" + "\n".join(facts) + "\n"
 
 
+def ratios(load: Load, other: Load) -> str:
+    return ", ".join(f"p{percent} x {load.ms(percent) / other.ms(percent):.1f}" for percent in (50, 99))
+
+
 def least(load: Load) -> float:
     """The milliseconds of a request if CLIENTS wait for each other and the server has all cores."""
     return 1000 * load.processor / len(load.seconds) * max(CLIENTS / CORES, 1)
 
 
-def alone(model: kshot.FewShotModel, queries: list[Path], count: int, *, decode: bool) -> Load:
-    """The network's forward pass in this process, on prepared images or, with `decode`, on files in memory."""
+def alone(
+    model: kshot.FewShotModel, queries: list[Path], count: int, *, decode: bool = False, callers: int = 1
+) -> Load:
+    """The network's forward pass in this process, on prepared images or, with `decode`, on files in memory.
+
+    callers: threads that each run one forward pass after the other.
+    """
     files = [SentImage(path.read_bytes(), path.name) for path in queries]
     pixels = [prepare_image(file, model.ingest, 10**9).pixels for file in files]
-    seconds: list[float] = []
-    used = 0.0
-    for number in range(count + 10):
-        if number == 10:  # the first passes fill caches
-            seconds, used = [], time.process_time()
+
+    def timed(number: int) -> float:
         at = number % len(files)
         began = time.perf_counter()
         image = prepare_image(files[at], model.ingest, 10**9).pixels if decode else pixels[at]
         embed(model.method, image[None], np.arange(1))
-        seconds.append(time.perf_counter() - began)
-    used = time.process_time() - used
-    return Load(seconds, sum(seconds), used, psutil.Process().memory_info().rss / 2**20)
+        return time.perf_counter() - began
+
+    with ThreadPoolExecutor(callers) as pool:
+        list(pool.map(timed, range(10 * callers)))  # the first passes fill caches
+        used, began = time.process_time(), time.perf_counter()
+        seconds = list(pool.map(timed, range(count)))
+        wall, used = time.perf_counter() - began, time.process_time() - used
+    return Load(seconds, wall, used, psutil.Process().memory_info().rss / 2**20)
 
 
 def search(model: kshot.FewShotModel, shots: int) -> tuple[float, float]:

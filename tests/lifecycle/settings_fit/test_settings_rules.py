@@ -60,6 +60,7 @@ ROWS: dict[str, tuple[DataProfile, list[str], dict[str, Any]]] = {
             "train.network.adaptation": "projection",
             "train.network.features": ["blocks.4", "blocks.6", "output"],
             "train.projection.l2_normalize": False,
+            "train.projection.reduce": {"dim": 256, "whiten": False},
         }
         | {"train.batch.classes": "auto", "train.batch.images": 5, "gate.min_accuracy": "auto"},
     ),
@@ -73,6 +74,11 @@ ROWS: dict[str, tuple[DataProfile, list[str], dict[str, Any]]] = {
         profile([40] * 12),
         ["5w1s", "5w5s"],
         {"train.batch.classes": "auto", "train.network.adaptation": "frozen"},
+    ),
+    "fewer training images than components need": (
+        profile([14] * 40),
+        ["5w1s", "5w5s"],
+        {"train.network.adaptation": "projection", "train.projection.reduce": {"dim": None, "whiten": False}},
     ),
     "2,000 classes of 3": (
         profile([3] * 2000),

@@ -44,7 +44,7 @@ def fit_settings(profile: DataProfile, start: Start | None, now: Split | None = 
     counts = [one.images for name in both for one in parts[name]]
     if len(counts) < 2:
         raise DataError("fewer than two classes of two images are in split train; give more classes that split")
-    network = pretrained_settings(profile, start, len(counts)) if trained and start else scratch_settings(drawings)
+    network = pretrained_settings(profile, start, counts) if trained and start else scratch_settings(drawings)
     return FittedSettings(
         (
             *ingest_settings(profile, start if trained else None),
