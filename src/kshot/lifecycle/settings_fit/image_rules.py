@@ -101,7 +101,7 @@ def _features(start: Start, learns: bool) -> Setting:
 
 def _components(count: int | None) -> Setting:
     """The principal components that an embedding is reduced to after training."""
-    why = "principal components that are stored of them; as accurate, and a gallery needs a quarter of the memory"
+    why = "principal components of these; as accurate, in a quarter of the memory"
     return Setting("train.projection.reduce", {"dim": count, "whiten": False}, why if count else "")
 
 
