@@ -25,7 +25,8 @@ folder = pathlib.Path(sys.argv[1])
 with connected() as ray:
     from ray._common.usage.usage_lib import usage_stats_enabled
     require_alike(ray, folder)
-    print(json.dumps({"usage": usage_stats_enabled(), "left": os.listdir(folder)}), flush=True)
+    lost_head = os.environ["RAY_gcs_rpc_server_reconnect_timeout_s"]
+    print(json.dumps({"usage": usage_stats_enabled(), "left": os.listdir(folder), "lost head": lost_head}), flush=True)
     signal.pause()
 """
 
@@ -78,7 +79,7 @@ def test_usage_statistics_are_off_and_sigterm_is_still_ours(tmp_path) -> None:
     command = [sys.executable, "-c", LOCAL, str(tmp_path)]
     with subprocess.Popen(command, env={**bare, **names}, stdout=subprocess.PIPE, text=True) as started:
         assert started.stdout is not None
-        assert json.loads(started.stdout.readline()) == {"usage": False, "left": []}
+        assert json.loads(started.stdout.readline()) == {"usage": False, "left": [], "lost head": "5"}
         started.send_signal(signal.SIGTERM)
         assert started.wait(60) == 43
 

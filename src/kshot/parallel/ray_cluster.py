@@ -21,6 +21,9 @@ OBJECTS = 100 * 2**20  # bytes for objects of a cluster of this process: nothing
 # Set before Ray is imported, unless a person chose otherwise: no usage statistics, and no change of what a task without
 # a GPU sees, which Ray 2.60 announces with a warning otherwise.
 SWITCHES = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+# Seconds that this process waits for a lost head: one of its own does not come back. Ray waits a minute, for instance
+# where a service manager ends all processes of a service at once.
+LOST_HEAD = {"RAY_gcs_rpc_server_reconnect_timeout_s": "5"}
 
 
 @contextmanager
@@ -29,7 +32,7 @@ def connected() -> Iterator[ModuleType]:
 
     Raises ParamsError if Ray is not installed, RAY_ADDRESS names no cluster, or none can be reached there.
     """
-    for name, value in SWITCHES.items():
+    for name, value in (SWITCHES | (LOST_HEAD if os.environ.get(ADDRESS) == HERE else {})).items():
         os.environ.setdefault(name, value)
     try:
         import ray
