@@ -10,7 +10,6 @@ from kshot.nets.pca import principal_axes
 from kshot.params.sections.train_sections import Reduce
 from kshot.training.loop import centre
 
-
 MOST_IMAGES = 20_000  # their points in float64 take 0.2 GB with 1,024 numbers each
 
 
