@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import os
 import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -11,10 +12,11 @@ from uuid import UUID, uuid4
 
 import pytest
 from prefect import get_client
+from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 from prefect.states import Cancelled, Completed, Crashed, Failed, Running, Scheduled
-from prefect.testing.utilities import prefect_test_harness
 
 from kshot.errors import KshotError
+from kshot.flows import server
 from kshot.flows.at_commit import alone
 from kshot.flows.deployment_holder import Holder, holder_of, is_another
 from kshot.flows.schedules import own_server, scheduled_runs
@@ -22,6 +24,9 @@ from kshot.flows.schedules import schedule as times
 from kshot.lifecycle.doctor import copied_state
 from kshot.lifecycle.pipeline import new_data, schedule
 from kshot.lifecycle.pipeline.new_data import Seen, Version
+from kshot.lifecycle.project import no_telemetry, processes
+from kshot.lifecycle.servers import server_token
+from tests import prefect_database
 from tests.lifecycle import raw_project
 from tests.lifecycle.pipeline.test_schedule import ALL
 
@@ -29,9 +34,22 @@ A, B = "a" * 32, "b" * 32
 
 
 @pytest.fixture(scope="module", autouse=True)
-def harness() -> Iterator[None]:
-    with prefect_test_harness(server_startup_timeout=300):
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A temporary server, which starts nothing by the clock."""
+    root = tmp_path_factory.mktemp("up")
+    prefect_database.put(tmp_path_factory, root / no_telemetry.PREFECT_HOME)
+    with pytest.MonkeyPatch.context() as patch:
+        set_by_launch = ("PREFECT_HOME", "PREFECT_API_URL", "PREFECT_UI_URL", "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE")
+        for name in (*set_by_launch, server_token.CLIENT):
+            patch.setenv(name, "put back afterwards")
+            patch.delenv(name)
+        started = server.launch(root)
+        assert started is not None
+        started.wait()
+        known = {PREFECT_API_URL: started.api, PREFECT_API_AUTH_STRING: os.environ[server_token.CLIENT]}
+    with temporary_settings(known):
         yield
+    processes.end(started.process)
 
 
 @pytest.fixture

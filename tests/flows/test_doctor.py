@@ -19,6 +19,7 @@ from kshot.lifecycle.doctor.finding import Finding
 from kshot.lifecycle.pipeline import schedule
 from kshot.lifecycle.project import no_telemetry, processes, project_lock
 from kshot.lifecycle.servers import server_token
+from tests import prefect_database
 from tests.lifecycle.doctor.test_runs import begin, dead_process
 from tests.lifecycle.pipeline.test_schedule import ALL
 
@@ -32,7 +33,9 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         for name in ("PREFECT_HOME", "PREFECT_API_URL", server_token.CLIENT):
             patch.setenv(name, "put back afterwards")
             patch.delenv(name)
+        patch.setenv("PREFECT_SERVER_REGISTER_BLOCKS_ON_START", "0")  # for its pages, 1 s
         home = no_telemetry.keep_prefect_in(root)
+        prefect_database.put(tmp_path_factory, home)
         up = server.start_lasting(home, server.free_port(4300))
         try:
             up.wait()

@@ -13,7 +13,9 @@ from kshot.errors import KshotError, RegistryError
 from kshot.flows.at_commit import SERVED
 from kshot.flows.promote import promote
 from kshot.lifecycle.history import events, history
+from kshot.lifecycle.project import no_telemetry
 from kshot.lifecycle.registry import gate_decision
+from tests import prefect_database
 from tests.flows.project import REPOSITORY, environment
 from tests.lifecycle import registered_versions
 from tests.lifecycle.registered_versions import judgement
@@ -88,8 +90,9 @@ def test_an_answer_that_cannot_be_is_the_error_of_its_run(tmp_path: Path, monkey
     assert history.aliases(root) == {"champion": "1", "challenger": "2"}
 
 
-def test_the_form_of_prefects_page_answers_what_waits(tmp_path: Path) -> None:
+def test_the_form_of_prefects_page_answers_what_waits(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     root = waiting(tmp_path / "project")
+    prefect_database.put(tmp_path_factory, root / no_telemetry.PREFECT_HOME)
     ended = subprocess.run(
         [sys.executable, "-c", ANSWER, str(root), SERVE, str(tmp_path / "another")],
         cwd=REPOSITORY,

@@ -17,8 +17,9 @@ import pytest
 from kshot import full_disk
 from kshot.errors import KshotError
 from kshot.flows import server
-from kshot.lifecycle.project import processes
+from kshot.lifecycle.project import no_telemetry, processes
 from kshot.lifecycle.servers import server_token
+from tests import prefect_database
 
 STARTER = """
 import sys, time
@@ -54,6 +55,7 @@ def basic(token: str) -> str:
 def lasting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[server.Server, str]]:
     """A server such as `kshot schedule` starts, and its token."""
     home = tmp_path_factory.mktemp("home")
+    prefect_database.put(tmp_path_factory, home)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PREFECT_HOME", str(home))
         started = server.start_lasting(home, server.free_port(4400))
@@ -165,7 +167,10 @@ def test_a_server_that_finds_no_room_on_the_disk_says_so(tmp_path: Path, monkeyp
         started.wait()
 
 
-def test_the_server_of_a_killed_process_ends_and_was_closed_too(tmp_path: Path) -> None:
+def test_the_server_of_a_killed_process_ends_and_was_closed_too(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    prefect_database.put(tmp_path_factory, tmp_path / no_telemetry.PREFECT_HOME)
     own = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     command = [sys.executable, "-c", STARTER, str(tmp_path)]
     with subprocess.Popen(command, env=own, stdout=subprocess.PIPE, text=True) as starter:

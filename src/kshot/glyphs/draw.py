@@ -90,6 +90,7 @@ def draw_letter(folder: Path, fonts: Path, seed: int, drawers: int, item: tuple[
         )
 
 
+@cache  # no seed changes them, and they take most of the time
 def letter_forms(fonts: Path, letter: str) -> dict[str, list[Stroke]]:
     """The letter's strokes by font name, for the fonts in which it has a similar shape."""
     faces = {name: face(fonts / f"{name}.ttf") for name in FONTS}

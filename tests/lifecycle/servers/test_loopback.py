@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from kshot import cli
+from kshot.lifecycle.project import no_telemetry
 from kshot.lifecycle.servers.loopback import ADDRESSES, EXCEPT, PROXIES, reach_directly
+from tests import prefect_database
 
 OURS = ",".join(ADDRESSES)
 BOTH = (EXCEPT, EXCEPT.upper())
@@ -83,7 +85,10 @@ print(counted())
 """
 
 
-def test_a_flow_runs_on_the_temporary_server_behind_a_proxy_that_is_dead(tmp_path: Path) -> None:
+def test_a_flow_runs_on_the_temporary_server_behind_a_proxy_that_is_dead(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    prefect_database.put(tmp_path_factory, tmp_path / no_telemetry.PREFECT_HOME)
     dead = {name: "http://127.0.0.1:9" for proxy in PROXIES for name in (proxy, proxy.upper())}
     own = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     ended = subprocess.run(
