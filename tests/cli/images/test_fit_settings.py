@@ -151,8 +151,8 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "hub"
 
 
-def test_a_network_that_is_named_begins_from_its_weights_of_the_hub(
-    here: Path, hub: Path, capsys: pytest.CaptureFixture[str]
+def test_a_network_that_is_named_begins_from_its_weights_of_the_hub_and_stays(
+    here: Path, hub: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     import timm
     from safetensors.torch import save_file
@@ -168,6 +168,11 @@ def test_a_network_that_is_named_begins_from_its_weights_of_the_hub(
     params = load_params(here / "shop/params.yaml")
     network_params = params.train.network
     assert (network_params.backbone, network_params.pretrained, network_params.checkpoint) == (SMALL, True, None)
+    monkeypatch.chdir(here / "shop")
+    assert "params.yaml says all of this already" in kshot(capsys, "fit-settings")[1]
+    save_file({name: one.contiguous() for name, one in network.state_dict().items()}, here / "own.safetensors")
+    assert kshot(capsys, "fit-settings", "--yes", "--weights", "../own.safetensors", "--backbone", SMALL)[0] == 0
+    assert "params.yaml says all of this already" in kshot(capsys, "fit-settings")[1]
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def split_of(root: Path) -> Split | None:
 
 def start_of(root: Path, weights: Path | None, backbone: str | None, *, from_scratch: bool) -> Start | None:
     """The weights that training starts from: a person's file, copied into the project, those of timm's hub for a
-    `backbone` that a person names, or the packaged weights.
+    `backbone` that a person names; without either those that params.yaml names, or the packaged weights.
 
     None if there are none. Raises CheckpointError for weights that do not fit `backbone` or cannot be had.
     """
@@ -78,12 +78,25 @@ def start_of(root: Path, weights: Path | None, backbone: str | None, *, from_scr
     if weights is not None:
         name = backbone or packaged_weights.BACKBONE
         return Start(_own_weights(root, weights, name), name, gpu=has_gpu())
+    if backbone is None and (chosen := _chosen_before(root)) is not None:
+        return chosen
     if backbone in (None, packaged_weights.BACKBONE) and packaged_weights.keep_packaged_weights(root):
         return Start(packaged_weights.PLACE.as_posix(), gpu=has_gpu())
     if backbone is not None:
         _require_published(backbone)
         return Start(None, backbone, pretrained=True, gpu=has_gpu())
     return None
+
+
+def _chosen_before(root: Path) -> Start | None:
+    """The weights of params.yaml that a person chose: a file of their own, or those of timm's hub."""
+    settings_now = reader.read_mapping(root / settings.PARAMS)
+    name, checkpoint, pretrained = (
+        at(settings_now, f"train.network.{key}") for key in ("backbone", "checkpoint", "pretrained")
+    )
+    if checkpoint not in (None, packaged_weights.PLACE.as_posix()) and (root / checkpoint).is_file():
+        return Start(checkpoint, name, gpu=has_gpu())
+    return Start(None, name, pretrained=True, gpu=has_gpu()) if pretrained and checkpoint is None else None
 
 
 def has_gpu() -> bool:
