@@ -18,7 +18,8 @@ from typing import Any
 
 SOURCE = Path(__file__).resolve().parents[2] / "shared/data/groceries.zip"
 PROTOCOLS = ("5w1s", "5w5s", "10w1s")
-PLAIN = {"train.network.features": "[]", "train.projection.dim": "null"}
+WHOLE = {"train.projection.reduce.dim": "null"}
+PLAIN = {"train.network.features": "[]", "train.projection.dim": "null", **WHOLE}
 FROZEN = {**PLAIN, "train.network.adaptation": "frozen"}
 TRAINED = {
     **PLAIN,
@@ -32,7 +33,8 @@ TRAINED = {
 }
 ROWS: dict[str, Mapping[str, str]] = {
     "projection": {},
-    "projection of the output alone": {"train.network.features": "[]"},
+    "projection without principal components": WHOLE,
+    "projection of the output alone": {"train.network.features": "[]", **WHOLE},
     "frozen": {**FROZEN, "train.method.arguments": "{distance: cosine, learn_temperature: false}"},
     "lora": {
         **TRAINED,
