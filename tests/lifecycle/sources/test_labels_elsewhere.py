@@ -38,7 +38,7 @@ def test_a_table_annotations_or_names_are_named(tmp_path: Path, files: dict[str,
 def test_a_parquet_file_of_images_is_said_to_hold_them(tmp_path: Path) -> None:
     pd.DataFrame({"image": [{"bytes": b"x", "path": "0.png"}], "label": [0]}).to_parquet(tmp_path / "train.parquet")
     found = place_of_labels(tmp_path, [Path("train.parquet")])
-    assert found.startswith("train.parquet holds the images themselves (column image), which are not read")
+    assert found.startswith("train.parquet holds the images themselves (column image): add that table")
 
 
 def test_an_error_of_a_folder_without_them_stays_as_it_is(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def test_a_repeated_row_counts_once_and_is_told(tmp_path: Path) -> None:
             "path,ant,bee\nx/0.png,1,0\nx/1.png,0,1\n",
             r"the labels in 2 columns of 0 and 1 \(ant, bee\); needs one column",
         ),
-        ("id,class,n\nx/0.png,a,1\n", "has the columns id, class, n; needs path, class"),
+        ("id,class,n\nx/9.png,a,1\n", "has the columns id, class, n; needs path, class"),
         ("path,class\nhttps://a.org/0.png,a\n", "row 2: 'https://a.org/0.png' is an address, and kshot downloads"),
         ("path,class\nx/0.png,../up\n", "row 2: class '../up' cannot be stored as a name"),
         (

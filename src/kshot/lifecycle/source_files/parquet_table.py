@@ -36,13 +36,13 @@ def text_columns(table: pd.DataFrame, places: Mapping[str, int]) -> dict[str, li
     texts: dict[str, list[str]] = {}
     for name, at in places.items():
         try:
-            texts[name] = [_text(value) for value in table.iloc[:, at].astype(object)]
+            texts[name] = [as_text(value) for value in table.iloc[:, at].astype(object)]
         except ValueError as error:
             raise ValueError(f"column {name}: {error}") from error
     return texts
 
 
-def _text(value: Any) -> str:
+def as_text(value: Any) -> str:
     """A value as text in a CSV: integral floats without a point, '' if it is missing.
 
     Raises ValueError for a list or a struct.

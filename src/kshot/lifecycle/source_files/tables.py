@@ -12,10 +12,7 @@ TABLES = (".csv", ".tsv", ".parquet")
 COMPRESSED = (".gz", ".bz2", ".xz", ".zst", ".zip")
 SEPARATORS = (",", ";", "\t", "|")
 BYTE_ORDER_MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
-WITH_IMAGES = (
-    "holds the images themselves (column {column}), which are not read; needs a column path: write each image into a "
-    "file of its class's folder, and give that folder"
-)
+WITH_IMAGES = "holds the images themselves (column {column}): add that table as the source itself"
 # Names of these columns in other programs' tables.
 ELSEWHERE = {
     "path": (

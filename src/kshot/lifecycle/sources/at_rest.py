@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from kshot.errors import DataError
-from kshot.lifecycle.source_files.tables import TABLES, read_rows
+from kshot.lifecycle.source_files.tables import TABLES
 from kshot.lifecycle.sources import tree
+from kshot.lifecycle.sources.manifests import manifest_rows
 
 
 def fingerprint(source: Path) -> str:
@@ -23,7 +24,7 @@ def fingerprint(source: Path) -> str:
     named: list[str] = []
     if source.suffix.lower() in TABLES:
         with contextlib.suppress(DataError):  # no table: `data add` says why
-            named = [row.values["path"] for row in read_rows(source, ("path",))]
+            named = [row.values["path"] for row in manifest_rows(source, unlabelled=True)[0]]
     source.stat()  # raises OSError; a file that a table names may be missing
     return _digest(source.parent, [source.name, *named])
 

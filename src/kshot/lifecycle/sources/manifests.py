@@ -13,9 +13,11 @@ from kshot.first_few import first_few
 from kshot.lifecycle.source_files.shown_names import printable, quoted
 from kshot.lifecycle.source_files.tables import ELSEWHERE, Row, read_columns, read_rows
 from kshot.lifecycle.sources.class_names import in_several_forms
+from kshot.lifecycle.sources.other_columns import OtherColumns, other_columns
 from kshot.lifecycle.sources.path_hints import hint
 from kshot.lifecycle.sources.source_image import SourceImage, check_names, group_of, normal
 from kshot.lifecycle.sources.split_tables import NEEDS_SPLIT
+from kshot.lifecycle.sources.tree import walk
 
 COLUMNS = ("path", "class", "group", "split")
 OPTIONAL = ("class", "group", "split", "drawer")
@@ -34,7 +36,7 @@ def read_manifest(
     With `unlabelled` the column class may be missing; with `inside` no path may lead out of that folder. Raises
     DataError for a row that cannot be used, for a class in two splits, and for one without a split if others have one.
     """
-    rows = _rows(path, ("path",) if unlabelled else ("path", "class"))
+    rows, other = manifest_rows(path, unlabelled=unlabelled)
     _check_classes(path, rows)
     images: list[SourceImage] = []
     numbers: list[int] = []
@@ -56,16 +58,30 @@ def read_manifest(
         images.append(image)
         numbers.append(row.number)
     _check_splits(path, images, numbers)
-    notes = [*_unread(path), *in_several_forms(row.values.get("class", "") for row in rows), *_odd_labels(images)]
+    notes = [
+        *([other.note(path)] if other else []),
+        *_unread(path, other),
+        *in_several_forms(row.values.get("class", "") for row in rows),
+        *_odd_labels(images),
+    ]
     if repeated:
         notes.append(f"{len(repeated)} rows of the manifest are repeated and count once, such as row {repeated[0]}")
     return images, notes
 
 
-def _rows(path: Path, needed: tuple[str, ...]) -> list[Row]:
+def manifest_rows(path: Path, *, unlabelled: bool = False) -> tuple[list[Row], OtherColumns | None]:
+    """The rows of a manifest, and which columns were read if they have the names of another program.
+
+    Raises DataError as `read_rows`.
+    """
     try:
-        return read_rows(path, needed, OPTIONAL)
+        return read_rows(path, ("path",) if unlabelled else ("path", "class"), OPTIONAL), None
     except DataError as error:
+        other = None
+        with contextlib.suppress(DataError, OSError, ValueError):
+            other = other_columns(path, walk(path.parent).files, unlabelled=unlabelled)
+        if other is not None:
+            return [other.row(row) for row in read_rows(path, other.needed, OPTIONAL)], other
         if columns := _one_hot(path):
             raise DataError(
                 f"{path} has the labels in {len(columns)} columns of 0 and 1 ({first_few(columns)}); needs one column "
@@ -88,13 +104,13 @@ def _one_hot(path: Path) -> list[str]:
     return []
 
 
-def _unread(path: Path) -> list[str]:
+def _unread(path: Path, other: OtherColumns | None) -> list[str]:
     """A note on columns of the manifest that are not read; the unnamed ones, an index, are not worth a word.
 
     A column is offered for renaming if none has the name yet and, for split, if its values name splits: a fold of
     cross-validation is a number.
     """
-    known = {"path", *OPTIONAL}
+    known = {"path", *OPTIONAL, *(other.needed if other else ())}
     columns = read_columns(path)
     others = [name for name in columns if name and name.casefold() not in known]
     if not others:
@@ -104,7 +120,9 @@ def _unread(path: Path) -> list[str]:
         name: column
         for column, names in ELSEWHERE.items()
         for name in others
-        if column not in folded and name.casefold() in names and folded.count(name.casefold()) == 1
+        if column not in (*folded, *(("path", "class") if other else ()))
+        and name.casefold() in names
+        and folded.count(name.casefold()) == 1
     }
     for name in [name for name, column in renamed.items() if column == "split"]:
         if not all(split_named(row.values[name.casefold()]) for row in read_rows(path, (name.casefold(),))):

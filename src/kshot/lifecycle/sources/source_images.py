@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kshot.data.folders.strays import mask_folders, strays
 from kshot.data.folders.system_files import written_by
-from kshot.data.image_formats import Header
+from kshot.data.image_formats import Header, image_endings
 from kshot.errors import DataError
 from kshot.lifecycle.source_files.archives import is_archive, unpack
 from kshot.lifecycle.source_files.shown_names import printable, quoted
@@ -16,6 +16,8 @@ from kshot.lifecycle.sources import left_out
 from kshot.lifecycle.sources.annotations import ENDINGS, annotations
 from kshot.lifecycle.sources.classes import AS_IT_IS, Reading, classes_of
 from kshot.lifecycle.sources.image_check import NO_IMAGE, Problem, check_decoding, check_headers, header_notes
+from kshot.lifecycle.sources.image_tables import image_tables, unpack_tables
+from kshot.lifecycle.sources.labels_beside import labels_beside
 from kshot.lifecycle.sources.labels_elsewhere import labels_elsewhere
 from kshot.lifecycle.sources.left_out import ARCHIVE, LeftOut, filled
 from kshot.lifecycle.sources.manifests import read_manifest
@@ -70,7 +72,8 @@ class Source:
 
 
 def read_source(source: Path, workspace: Path, reading: Reading = AS_IT_IS) -> Source:
-    """The images of a folder, an archive (unpacked into `workspace`) or a manifest, and the files left out.
+    """The images of a folder, an archive or tables of images (unpacked into `workspace`) or a manifest, and the files
+    left out.
 
     A file is an image by its header, whatever its name. Its class is the folders above it, joined by /, without the
     folders that wrap a whole archive and without folders named train, val and test (`classes_of`, `split_folders`); its
@@ -83,7 +86,10 @@ def read_source(source: Path, workspace: Path, reading: Reading = AS_IT_IS) -> S
         raise DataError(f"{source} is a device, a pipe or a socket; needs {NEEDED}")
     if source.is_dir():
         with labels_elsewhere(source):
-            found = _read_folder(source, False, reading)
+            found = _read_folder(source, False, reading, workspace)
+    elif image_tables([source]):
+        images, notes = unpack_tables([source], workspace, unlabelled=reading.unlabelled)
+        found = _with_headers(images, workspace, len(images), [], notes)
     elif source.suffix.lower() in TABLES or is_compressed(source):
         images, notes = read_manifest(source, unlabelled=reading.unlabelled)
         found = _with_headers(images, source.parent, len(images), [], notes)
@@ -91,7 +97,7 @@ def read_source(source: Path, workspace: Path, reading: Reading = AS_IT_IS) -> S
         raise DataError(f"{source} is a spreadsheet; save it as .csv")
     elif is_archive(source):
         notes = unpack(source, workspace)
-        found = _read_folder(workspace, True, reading)
+        found = _read_folder(workspace, True, reading, workspace / "tables")
         found = replace(found, notes=[*notes, *found.notes])
     else:
         raise DataError(f"{source} is {_kind_of(source)}")
@@ -159,7 +165,7 @@ def _refuse(source: Path, found: Source, unlabelled: bool) -> None:
         )
 
 
-def _read_folder(folder: Path, packed: bool, reading: Reading) -> Source:
+def _read_folder(folder: Path, packed: bool, reading: Reading, workspace: Path) -> Source:
     tree = walk(folder)
     files = len(tree.files) + len(tree.left_out)
     manifest = _own_manifest(folder, packed)
@@ -168,6 +174,15 @@ def _read_folder(folder: Path, packed: bool, reading: Reading) -> Source:
         named = {manifest.relative_to(folder), *(_below(image.file, folder) for image in images)}
         rest = [LeftOut(path, f"not named in {MANIFEST}") for path in tree.files if path not in named]
         return _with_headers(images, folder, files - 1, [*tree.left_out, *rest], notes)
+    no_image = not any(path.suffix.lower() in image_endings() for path in tree.files)
+    if no_image and (tables := image_tables([folder / path for path in tree.files])):
+        images, notes = unpack_tables(tables, workspace, unlabelled=reading.unlabelled)
+        rest = [LeftOut(path, "beside tables of images") for path in tree.files if folder / path not in tables]
+        return _with_headers(images, workspace, len(images) + len(rest), [*tree.left_out, *rest], notes)
+    if not reading.unlabelled and (labelled := labels_beside(folder, tree.files)):
+        rest = [LeftOut(path, f"not named in {labelled.by}") for path in tree.files if path not in labelled.used]
+        files -= len(labelled.used) - len(labelled.images)
+        return _with_headers(labelled.images, folder, files, [*tree.left_out, *rest], labelled.notes)
     unknown = [SourceImage(folder / path, "", "", "") for path in tree.files]
     found = _with_headers(unknown, folder, files, tree.left_out, [])
     if not reading.unlabelled:
