@@ -150,6 +150,16 @@ def test_the_token_stands_in_no_command_line_and_no_log(lasting: tuple[server.Se
     assert token not in started.log.read_text()
 
 
+def test_a_service_manager_that_stops_all_at_once_leaves_the_server_to_its_parent(
+    lasting: tuple[server.Server, str],
+) -> None:
+    """A retraining whose server had ended with it could not report that it was stopped, and tried for minutes."""
+    lasting[0].process.send_signal(signal.SIGTERM)
+    with pytest.raises(subprocess.TimeoutExpired):
+        lasting[0].process.wait(1)
+    assert server.responds(lasting[0].api)
+
+
 def test_a_server_that_finds_no_room_on_the_disk_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Prefect's log has the reason, or is empty because there was no room for it either."""
     log = tmp_path / "temporary-server.log"

@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 from pathlib import Path
+from types import FrameType
 
 from kshot.lifecycle.project import quick_end
 from kshot.lifecycle.project.permanent_imports import permanent_imports
@@ -26,7 +27,19 @@ def main(port: int, home: Path) -> None:
         import uvicorn
 
         served = application(port, home)
-    uvicorn.run(served, host="127.0.0.1", port=port, log_level="error", lifespan="on")
+    parent = os.getppid()
+
+    class Server(uvicorn.Server):
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            # A service manager sends SIGTERM to all processes of a service at once. Those that report to this server
+            # wait for it, some for minutes; their parent interrupts it when they have ended.
+            if sig != signal.SIGTERM or os.getppid() != parent:
+                super().handle_exit(sig, frame)
+
+    server = Server(uvicorn.Config(served, host="127.0.0.1", port=port, log_level="error", lifespan="on"))
+    server.run()
+    if not server.started:
+        sys.exit(1)
 
 
 def application(port: int, home: Path) -> App:

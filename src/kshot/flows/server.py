@@ -142,7 +142,7 @@ def end_left_behind(home: Path) -> None:
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError, psutil.Error):
         left = psutil.Process(int(json.loads((home / NOTE).read_text(encoding="utf-8"))["pid"]))
         if _is_server(left, home):
-            os.killpg(left.pid, signal.SIGTERM)
+            os.killpg(left.pid, signal.SIGINT)
             left.wait(START_S)
     forget(home)
 
