@@ -175,3 +175,14 @@ def test_outside_a_project_the_command_and_the_nearest_projects_are_named(
     err = capsys.readouterr().err
     assert err.count("\n") == 1 and "kshot init NAME" in err
     assert f"{here / 'near'} would be one, and lacks dvc.yaml" in err and "cd shop" in err
+
+
+def test_a_project_inside_another_is_made_with_a_line_that_says_so(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    init(capsys, "outer")
+    monkeypatch.chdir(here / "outer" / "flows")
+    code, out, _ = init(capsys, "inner")
+    assert code == 0
+    assert out.startswith("inner lies inside the project outer, whose commits cannot hold it; put it elsewhere: mv ")
+    assert git.text(here / "outer" / "flows" / "inner", "ls-files")

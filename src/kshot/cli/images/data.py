@@ -10,7 +10,8 @@ ADD = """\
 Bring images in as a new data version. SOURCE is
   a folder             one folder a class; two levels (alphabet/character) give each class a group
   a .zip or .tar       the same, packed
-  a .csv or .parquet   a manifest with the columns path, class[, group, split]
+  a .csv or .parquet   a manifest with the columns path, class[, group, split], or such as image_id, label
+  a .parquet           with the images themselves, as of Hugging Face; or a folder of them
   glyphs               the built-in set: letters of many scripts, drawn from fonts
 
 Every file is looked at, whatever its name; what is left out is printed with the reason. Where that

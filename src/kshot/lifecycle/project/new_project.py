@@ -45,10 +45,11 @@ def make(root: Path, fill: Callable[[], None] | None = None) -> list[str]:
             for place, text in files(name).items():
                 (root / place).parent.mkdir(parents=True, exist_ok=True)
                 (root / place).write_text(text, encoding="utf-8")
-            notes = _with_git(root)
+            notes = [*_inside_another(root), *_with_git(root)]
             if fill is not None:
                 fill()
-            notes = notes or _committed(root, name)
+            if (root / ".git").is_dir():
+                notes += _committed(root, name)
             (root / UNFINISHED).unlink()
         return notes
     except BaseException:
@@ -84,6 +85,17 @@ def _occupied(root: Path) -> str:
             "kshot fit-settings --yes"
         )
     return f"{root} is there and not empty; name another folder, or move away what is in it"
+
+
+def _inside_another(root: Path) -> list[str]:
+    """A sentence about the project around the folder `root`, if there is one."""
+    for folder in root.absolute().parents:
+        if (folder / "params.yaml").is_file() and (folder / "dvc.yaml").is_file():
+            return [
+                f"{root.name} lies inside the project {folder.name}, whose commits cannot hold it; put it elsewhere: "
+                f"mv {shlex.quote(str(root))} {shlex.quote(str(folder.parent))}"
+            ]
+    return []
 
 
 def files(name: str) -> dict[str, str]:
