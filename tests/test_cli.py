@@ -184,7 +184,7 @@ def test_a_writing_verb_waits_for_nobody_while_another_holds_the_project(root: P
             1,
             "the disk is full at data/x; free some space",
         ),
-        (shutil.Error([("a", "b", "[Errno 28] No space left on device: 'b'")]), 1, "the disk is full; free some space"),
+        (shutil.Error([("a", "b", "[Errno 28] No space left on device: 'b'")]), 1, "the disk is full at b; free some"),
         (ZeroDivisionError("odd"), 1, "ZeroDivisionError: odd -- a defect"),
     ],
 )

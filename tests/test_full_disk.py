@@ -23,6 +23,8 @@ def test_a_full_disk_a_full_quota_and_a_limit_of_a_file_are_recognised(number: i
 
 def test_a_folder_that_finds_no_room_is_recognised_by_the_errors_of_its_files() -> None:
     assert full_disk.is_full(shutil.Error([("a", "b", str(OSError(28, "No space left on device", "b")))]))
+    copied = shutil.Error([("a/1", "b/1", "Permission denied"), ("a/2", "b/2", "No space left on device")])
+    assert full_disk.message(copied) == "the disk is full at b/2"
     assert not full_disk.is_full(shutil.Error([("a", "b", str(OSError(13, "Permission denied", "b")))]))
 
 

@@ -1,6 +1,7 @@
 """Recognises a full disk, or a full quota, in errors and in the output of other programs."""
 
 import errno
+import re
 import shutil
 from pathlib import Path
 
@@ -20,16 +21,32 @@ def says_full(text: str) -> bool:
     return any(one in text for one in TEXTS)
 
 
+def place_in(text: str) -> str:
+    """The place that the output of another program names after the text of a full disk, '' if it names none.
+
+    >>> place_in("failed to transfer '1a' - [Errno 28] No space left on device: 'data/a' -> '.dvc/cache/1a/.x.tmp'")
+    '.dvc/cache/1a'
+    """
+    found = re.search(rf"({'|'.join(TEXTS)}): '([^']+)'(?: -> '([^']+)')?", text)
+    path = Path(found[3] or found[2]) if found else None
+    if path is None:
+        return ""
+    return str(path.parent if path.name.startswith(".") and path.suffix == ".tmp" else path)
+
+
 def no_room(folder: Path) -> bool:
     """Whether the disk of `folder` is full now."""
     return shutil.disk_usage(folder).free < ROOM
 
 
 def message(error: OSError) -> str:
-    """The message for a full disk, with the file that was written: a failed copy names it second.
+    """The message for a full disk, with the file that was written: a failed copy names it second, of a folder inside.
 
     >>> message(OSError(28, "No space left on device", "card/1.png", None, "data/raw/1.png"))
     'the disk is full at data/raw/1.png'
     """
-    place = error.filename2 or error.filename
+    if isinstance(error, shutil.Error) and isinstance(error.args[0], list):  # of `copytree`: source, target, reason
+        place = next((target for _, target, reason in error.args[0] if says_full(reason)), None)
+    else:
+        place = error.filename2 or error.filename
     return f"the disk is full at {place}" if place else "the disk is full"

@@ -1,5 +1,6 @@
 """data/raw and its pointer change together: if a change is interrupted, the previous state is restored."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -202,6 +203,18 @@ def test_a_version_that_dvc_does_not_take_is_told_with_the_reason(tmp_path: Path
     with pytest.raises(DataError, match=f"dvc add failed: .*{told}") as caught:
         working_copy.dvc(root, "add", str(layout.RAW))
     assert "\n" not in str(caught.value) and "https" not in str(caught.value)
+
+
+def test_images_that_dvc_could_not_store_are_an_error_although_dvc_ends_with_0(tmp_path: Path) -> None:
+    root = make(tmp_path)
+    (root / layout.RAW).mkdir(parents=True)
+    for image in ("one", "two"):
+        (root / layout.RAW / image).write_text(image)
+    place = root / ".dvc/cache/files/md5" / hashlib.md5(b"one").hexdigest()[:2]
+    place.parent.mkdir(parents=True)
+    place.symlink_to("nowhere")  # DVC can make no file in it, as on a full disk
+    with pytest.raises(DataError, match="^dvc add failed: failed to transfer '[0-9a-f]{32}' - [^\\n]*; mend that"):
+        working_copy.dvc(root, "add", "--no-relink", str(layout.RAW))
 
 
 def test_no_command_asks_dvc_to_hide_its_reason() -> None:

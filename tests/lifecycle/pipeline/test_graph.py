@@ -1,5 +1,6 @@
 """Supervised DVC stages: their order, output and end. Real DVC on a graph of small commands."""
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -28,6 +29,9 @@ stages:
     cmd: printf '10%%|#\r20%%|##\rdone ü\n' >&2; python -c "import sys; print(sys.prefix)"; cp source data/first
     deps: [source]
     outs: [data/first]
+  folder:
+    cmd: mkdir data/folder; cp source data/folder/one
+    outs: [data/folder]
   refuses:
     cmd: "echo 'kshot: error: class a has 1 image; needs 2' >&2; exit 4"
     outs: [data/refuses]
@@ -65,7 +69,7 @@ def test_the_stages_come_in_the_order_of_the_graph(root: Path) -> None:
     known = {stage.name: stage.needs for stage in graph.stages(root)}
     assert known["last"] == ("first",)
     assert list(known).index("first") < list(known).index("last")
-    assert set(known) == {"first", "last", "refuses", "crashes", "killed", "endless"}
+    assert set(known) == {"first", "last", "folder", "refuses", "crashes", "killed", "endless"}
 
 
 def test_a_stage_runs_once_is_restored_and_is_left_alone(root: Path) -> None:
@@ -111,7 +115,19 @@ def test_a_stage_that_crashes_is_named_with_the_way_to_see_more(root: Path) -> N
 @pytest.mark.parametrize("text", ["No space left on device", "Disk quota exceeded"])
 def test_a_stage_whose_outputs_dvc_cannot_store_on_a_full_disk_is_named_so(text: str) -> None:
     said = [f"ERROR: failed to transfer '0139' - [Errno 28] {text}: 'model/a' -> 'c'", "ERROR: failed to reproduce"]
-    assert str(graph._failure("train", said)).startswith("stage train: the disk is full; free some space")
+    assert str(graph._failure("train", said)).startswith("stage train: the disk is full at c; free some space")
+
+
+def test_a_stage_whose_outputs_dvc_could_not_store_fails_although_dvc_ends_with_0(root: Path) -> None:
+    place = root / ".dvc/cache/files/md5" / hashlib.md5(b"one").hexdigest()[:2]
+    place.parent.mkdir(parents=True)
+    place.symlink_to("nowhere")  # DVC can make no file in it, as on a full disk
+    with pytest.raises(StageFailed, match="stage folder failed: DVC could not store data/folder in its cache"):
+        run(root, "folder")
+    place.unlink()
+    ended, heard = run(root, "folder")
+    assert ended.outcome == "ran"
+    assert not any("failed to transfer" in text for text, _ in heard)
 
 
 def test_a_killed_stage_can_be_told_from_one_that_failed(root: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import sqlalchemy
 
-from kshot import cli
+from kshot import cli, full_disk
 from kshot.errors import RegistryError
 from kshot.lifecycle.tracking import live_run, sqlite_trouble, store
 from tests.lifecycle import finished_project
@@ -70,6 +70,18 @@ def test_a_file_system_that_can_only_be_read_is_named(database: Path, monkeypatc
     monkeypatch.setattr("os.statvfs", lambda _: Mounted)
     told = sqlite_trouble.sentence(f"sqlite:///{database}", "attempt to write a readonly database", 0.0)
     assert told == "mlruns/mlflow.db cannot be written (read-only file system); nothing was changed"
+
+
+def test_a_file_that_a_full_disk_cannot_make_is_not_called_read_only(
+    database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said, where = "unable to open database file", f"sqlite:///{database}"
+    assert "it can only be read" in sqlite_trouble.sentence(where, said, 0.0)
+    monkeypatch.setattr(full_disk, "no_room", lambda folder: folder == database.parent)
+    told = sqlite_trouble.sentence(where, said, 0.0)
+    assert told == (
+        "mlruns/mlflow.db cannot be written: the disk is full; free some space and run the same command again"
+    )
 
 
 @pytest.fixture

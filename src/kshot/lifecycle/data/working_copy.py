@@ -28,6 +28,7 @@ NOTHING = "nothing"  # marker file in it: there was no data/raw
 WORKSPACES = ".incoming-"
 # DVC's messages, as of 3.67; of another one the last line is shown.
 ERROR = "ERROR: "
+NOT_STORED = "ERROR: failed to transfer"  # of a file that found no place in the cache; DVC ends with 0 all the same
 BLOCKED = re.compile(r"is busy, it is being blocked by:\s*\(PID (\d+)\)")
 
 
@@ -171,7 +172,7 @@ def dvc(root: Path, *arguments: str) -> str:
         text=True,
         check=False,
     )
-    if ended.returncode:
+    if ended.returncode or NOT_STORED in ended.stderr:
         reason = _reason(ended.stderr)
         if blocked := BLOCKED.search(ended.stderr):
             raise Busy(
@@ -179,7 +180,8 @@ def dvc(root: Path, *arguments: str) -> str:
                 "when it has ended"
             )
         if full_disk.says_full(reason):
-            raise DataError(f"the disk is full (dvc {arguments[0]}: {reason}); free some space and run again")
+            at = f" at {place}" if (place := full_disk.place_in(reason)) else ""
+            raise DataError(f"the disk is full{at} (dvc {arguments[0]}); free some space and run it again")
         if not reason or "not a git repository" in reason:  # DVC names no remedy, or nothing at all; git does
             git.text(root, "rev-parse", "--git-dir")
         raise DataError(f"dvc {arguments[0]} failed: {reason or ended.returncode}; mend that and run again")
@@ -190,7 +192,8 @@ def _reason(stderr: str) -> str:
     """DVC's reason for a failure, in one line without its links; '' if it gives none."""
     lines = stderr.splitlines()
     first = next((number for number, line in enumerate(lines) if line.startswith(ERROR)), len(lines) - 1)
-    printed = [line for line in lines[max(first, 0) :] if "https://" not in line]
+    last = first + 1 if any(line.startswith(NOT_STORED) for line in lines[first : first + 1]) else None  # of thousands
+    printed = [line for line in lines[max(first, 0) : last] if "https://" not in line]
     return " ".join(" ".join(printed).replace(ERROR, "").split()).rstrip(".")
 
 

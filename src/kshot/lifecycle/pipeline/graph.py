@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from kshot import full_disk
 from kshot.errors import StageFailed
+from kshot.first_few import first_few
 from kshot.lifecycle.pipeline import dvc_forks, stage_inputs
 from kshot.lifecycle.project.dvc_repository import dvc_repository
 from kshot.lifecycle.project.processes import OnOutput
@@ -31,7 +32,9 @@ ERROR_PREFIX, BLOCK_PREFIX = "kshot: error: ", "kshot:   "  # of kshot.lifecycle
 DVC_TALK = re.compile(
     r"Running stage '|> |Generating lock file|Updating lock file|To track the changes|\tgit add|"
     r"To enable auto staging|\tdvc config core\.autostage|Use `dvc push`|Data and pipelines are up to date|"
-    r"Stage '.*' (is cached|didn't change)|ERROR: failed to reproduce"
+    r"Stage '.*' (is cached|didn't change)|ERROR: failed to reproduce|"
+    # One line for each file that found no room, and for each entry of the run cache that was cut off by that.
+    r"ERROR: failed to transfer|WARNING: corrupted cache file '.*/runs/"
 )
 
 
@@ -115,6 +118,10 @@ def run_stage(root: Path, name: str, *, on_output: OnOutput, timeout_s: float) -
         raise _failure(name, output)
     with loaded(root, name) as stage:
         stage_inputs.compare(root, stage, before)
+        # DVC reports a file that it could not copy into its cache and ends with 0; dvc.lock names that file too.
+        if lacking := [str(out) for out in stage.outs if out.use_cache and out.changed_cache()]:
+            output.append(f"DVC could not store {first_few(lacking)} in its cache")
+            raise _failure(name, output)
     delete_parts(root, name)
     restored = any("is cached - skipping run" in line for line in output)
     return StageRun(name, "restored" if restored else "ran", time.monotonic() - started)
@@ -137,8 +144,9 @@ def _failure(name: str, output: list[str]) -> StageFailed:
     last = lines[-1].removeprefix("ERROR: ") if lines else "it said nothing"
     if any("Unable to acquire lock" in line for line in lines[-5:]):
         return StageBusy(f"stage {name}: {BUSY_REMEDY}")
-    if full_disk.says_full("\n".join(lines[-20:])):
-        return StageFailed(f"stage {name}: the disk is full; free some space and run the same command to continue")
+    if full_disk.says_full(said := "\n".join(lines[-20:])):
+        at = f" at {place}" if (place := full_disk.place_in(said)) else ""
+        return StageFailed(f"stage {name}: the disk is full{at}; free some space and run the same command to continue")
     return StageFailed(f"stage {name} failed: {last}; run it alone to see more: dvc repro --single-item {name}")
 
 

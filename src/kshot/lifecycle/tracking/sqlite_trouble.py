@@ -13,7 +13,8 @@ from kshot.lifecycle.tracking.own_database import damage
 
 LONGEST = 160  # characters of MLflow's message
 LOCKED = ("database is locked", "database table is locked")
-READ_ONLY = ("readonly database", "unable to open database file", "Read-only file system", "Permission denied")
+NOT_OPENED = "unable to open database file"  # SQLite's text for a file that it may not or, on a full disk, cannot make
+READ_ONLY = ("readonly database", NOT_OPENED, "Read-only file system", "Permission denied")
 OLDER = ("out-of-date database schema", "Can't locate revision", "no such table", "no such column")
 
 
@@ -21,7 +22,8 @@ def sentence(where: str, text: str, waited_s: float) -> str:
     """One line about the database at address `where`, for the message `said` of MLflow or sqlite."""
     path = Path(where.removeprefix("sqlite:///")) if where.startswith("sqlite:///") else None
     name = _short(path) if path else where
-    if full_disk.says_full(text):
+    no_room = NOT_OPENED in text and path is not None and path.parent.is_dir() and full_disk.no_room(path.parent)
+    if no_room or full_disk.says_full(text):
         return f"{name} cannot be written: the disk is full; free some space and run the same command again"
     if any(one in text for one in LOCKED):
         return (
