@@ -60,6 +60,8 @@ def serve(root: Path, settings: ServeSettings) -> None:
                 f"{http_address(host, port)}, process {os.getpid()}; Ctrl-C stops it",
                 flush=True,
             )
+            if line := service.shadow.at_start():
+                print(line, flush=True)
             with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises it again when it has stopped
                 uvicorn.Server(config).run(sockets=[at])
 

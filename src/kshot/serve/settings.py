@@ -112,6 +112,9 @@ def settings_from(environment: Mapping[str, str], given: Mapping[str, Any] | Non
             )
     if settings.port > LAST_PORT:  # the system would take another one, that of the lower 16 bits
         raise ParamsError(f"the service's port is {settings.port}; needs {LAST_PORT} at most")
+    for name, alias in (("alias", settings.alias), ("shadow", settings.shadow or "")):
+        if alias.isdecimal():
+            raise ParamsError(f"the service's {name} is {alias}, a version; needs an alias, such as challenger")
     if settings.log not in typing.get_args(types["log"]):
         raise ParamsError(f"the service's log is {settings.log!r}; needs off, all, unknown or sample")
     return settings

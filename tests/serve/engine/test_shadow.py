@@ -42,6 +42,7 @@ def test_the_challenger_is_asked_too_and_disagreement_is_kept_with_the_logged_re
         found = wait_for(client, len(asked))
         assert (found.version, found.shadow, found.images) == ("1", "2", len(asked))
         assert client.get("/v1/service").json()["shadow"]["version"] == "2"
+        assert service_of(client).shadow.at_start() == "shadow: challenger, version 2"
         service = service_of(client)
         service.log.stop()
         items = client.get("/v1/feedback", params={"limit": 100}).json()["items"]
@@ -62,6 +63,7 @@ def test_without_a_challenger_the_service_answers_as_before(project: Path, class
         assert ask(client, "shop", images[:1]).status_code == 200
         described = client.get("/v1/service").json()
         assert (described["shadow"], described["state"]) == (None, "ready")
+        assert service_of(client).shadow.at_start() == "shadow: challenger, which no version has yet"
 
 
 def test_a_shadow_that_fails_once_says_so_and_is_asked_again(

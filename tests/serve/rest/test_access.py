@@ -188,3 +188,9 @@ def test_a_known_key_counts_while_the_database_does_not_answer(project: Path, mo
 def test_a_port_beyond_the_last_is_refused_instead_of_becoming_another() -> None:
     with pytest.raises(ParamsError, match="port is 65536; needs 65535 at most"):
         settings_from({"KSHOT_SERVE_PORT": "65536"})
+
+
+@pytest.mark.parametrize("name", ["alias", "shadow"])
+def test_a_version_in_place_of_an_alias_is_refused(name: str) -> None:
+    with pytest.raises(ParamsError, match=f"the service's {name} is 2, a version; needs an alias, such as challenger"):
+        settings_from({}, {name: "2"})

@@ -67,6 +67,15 @@ class Shadow:
         """The shadow version; None if there is none."""
         return self._states.version if self._states is not None else None
 
+    def at_start(self) -> str:
+        """A line on the version that the alias names now; '' without a shadow, or if the registry does not answer."""
+        alias = self.settings.shadow
+        with suppress(KshotError):
+            if alias is not None:
+                found = registered_copy.standing(self.root, alias)
+                return f"shadow: {alias}, " + (f"version {found.version}" if found else "which no version has yet")
+        return ""
+
     def start(self) -> None:
         if self.settings.shadow is not None:
             self._thread = threading.Thread(target=self._run, name="kshot-shadow", daemon=True)
