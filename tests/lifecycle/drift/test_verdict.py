@@ -16,6 +16,7 @@ from PIL import Image, ImageFilter, ImageOps
 from kshot import cli
 from kshot.errors import DataError, Drifted
 from kshot.lifecycle.doctor import moved
+from kshot.lifecycle.drift import verdict
 from kshot.lifecycle.drift.page import write_drift_page
 from kshot.lifecycle.drift.reference import FOLDER
 from kshot.lifecycle.drift.verdict import drift
@@ -39,6 +40,28 @@ def a_machine_with_a_gpu():
     """Where the project's settings say cpu: whatever asks for the GPU that is not there fails."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("kshot.nets.devices.present", lambda: ["cuda", "cpu"])
+        yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def a_champion_is_read_once():
+    """What follows from a project's champion alone is computed once a project, and not for each source (1 s)."""
+    references, drawn = {}, {}
+    read, draw = verdict.read_reference, verdict.held_out_statistics
+
+    def read_once(root, champion):
+        if (root, champion.version) not in references:
+            references[root, champion.version] = read(root, champion)
+        return references[root, champion.version]
+
+    def draw_once(reference, shape, *, labelled):
+        if (id(reference), shape, labelled) not in drawn:
+            drawn[id(reference), shape, labelled] = draw(reference, shape, labelled=labelled)
+        return drawn[id(reference), shape, labelled]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(verdict, "read_reference", read_once)
+        patch.setattr(verdict, "held_out_statistics", draw_once)
         yield
 
 
@@ -66,7 +89,7 @@ def changed(source: Path, folder: Path, change, classes: int = 20) -> Path:
             target = folder / file.relative_to(source)
             target.parent.mkdir(parents=True, exist_ok=True)
             with Image.open(file) as image:
-                change(image).save(target)
+                change(image).save(target, compress_level=1)
     return folder
 
 
@@ -272,16 +295,15 @@ def test_files_that_cannot_be_read_are_told_and_left_out(root, fresh, tmp_path):
     assert write_drift_page(found, tmp_path / "page.html").exists()
 
 
-def test_a_method_without_a_space_compares_the_images_and_says_so(fresh, folder, tmp_path):
-    letters = folder / "seed0" / "letters"
+def test_a_method_without_a_space_compares_the_images_and_says_so(root, fresh, tmp_path):
     method = {"method": "reptile", "method_arguments": {"steps": 2, "test_steps": 2}, "n_way": 5, "steps": 2}
-    root = champion_project.make(tmp_path / "root", letters, n_episodes=4, **method, validate_every=2)
+    root = champion_project.make_of(tmp_path / "root", root, n_episodes=4, **method, validate_every=2)
     found = drift(root, str(changed(fresh[1][0], tmp_path / "dark", ImageOps.invert)))
     assert {row.measure.name for row in found.rows} == {"size", "brightness", "contrast", "clipped", "sharpness"}
     assert "brightness" in names(found) and "reptile, which has no one space" in found.notes[0]
 
 
-def test_a_champion_on_a_held_timm_backbone_is_compared_with_in_its_own_space(fresh, folder, tmp_path):
+def test_a_champion_on_a_held_timm_backbone_is_compared_with_in_its_own_space(root, fresh, tmp_path):
     from safetensors.torch import save_file
 
     from kshot.nets.backbones.backbone import create_backbone
@@ -289,9 +311,8 @@ def test_a_champion_on_a_held_timm_backbone_is_compared_with_in_its_own_space(fr
     weights = tmp_path / "base.safetensors"
     save_file(create_backbone("test_resnet", channels=3, size=32).state_dict(), weights)
     start = {"backbone": "test_resnet", "checkpoint": str(weights), "input_size": 32}
-    letters = folder / "seed0" / "letters"
-    root = champion_project.make(
-        tmp_path / "root", letters, **start, n_episodes=4, adaptation="projection", head_dim=16, steps=20
+    root = champion_project.make_of(
+        tmp_path / "root", root, **start, n_episodes=4, adaptation="projection", head_dim=16, steps=20
     )
     assert names(drift(root, str(changed(fresh[1][0], tmp_path / "same", lambda image: image)))) == set()
     found = drift(root, str(changed(fresh[1][0], tmp_path / "dark", ImageOps.invert)))

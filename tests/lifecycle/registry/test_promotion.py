@@ -14,7 +14,6 @@ from typing import Any
 import mlflow
 import pytest
 from mlflow import MlflowClient
-from mlflow.cli import cli as mlflow_program
 from mlflow.exceptions import MlflowException
 
 from kshot.errors import RegistryError
@@ -329,6 +328,8 @@ def test_no_call_of_mlflow_changes_an_event(root: Path) -> None:
 
 def restored(root: Path, advice: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run the command at the end of a message: its words as a shell takes them, `mlflow` in this process."""
+    from mlflow.cli import cli as mlflow_program  # imports MLflow's server
+
     words = shlex.split(advice.split(": ")[-1])
     mlflow.set_tracking_uri(None)  # a new process knows no other than that of the command
     with monkeypatch.context() as patch:

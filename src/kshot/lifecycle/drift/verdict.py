@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kshot.drift.drift_limits import FALSE_ALARMS, Measure, judge
-from kshot.drift.held_out_samples import held_out_samples
+from kshot.drift.held_out_samples import Shape, held_out_samples
 from kshot.drift.measures import APPEARANCE, SPACE, TASK, Sample, statistics, take
 from kshot.errors import ParamsError, RegistryError
 from kshot.lifecycle.drift.reference import Reference, read_reference
@@ -106,10 +106,7 @@ def drift(root: Path, source: str, *, ignore: Collection[str] = ()) -> Verdict:
     sample, held_out = reference.sample(new.facts, new.labels), reference.held_out
     progress.step(f"comparing {len(new.labels):,} images")
     typical = max(1, round(float(np.median(np.bincount(held_out.labels)))))
-    drawn = [
-        statistics(take(held_out, rows), reference.trained, labelled=new.labelled)
-        for rows in held_out_samples(held_out.labels, reference.groups, new.shape(typical), np.random.default_rng(0))
-    ]
+    drawn = held_out_statistics(reference, new.shape(typical), labelled=new.labelled)
     measures = judge(statistics(sample, reference.trained, labelled=new.labelled), drawn)
     notes = [*new.notes]
     if not reference.method.has_fixed_embedding:
@@ -132,6 +129,15 @@ def drift(root: Path, source: str, *, ignore: Collection[str] = ()) -> Verdict:
         notes=tuple(notes),
         shown=(reference.shown, new.facts.shown),
     )
+
+
+def held_out_statistics(reference: Reference, shape: Shape, *, labelled: bool) -> list[dict[str, float]]:
+    """The statistics of samples of held-out images in the shape of a new sample, which set the limits."""
+    held_out = reference.held_out
+    return [
+        statistics(take(held_out, rows), reference.trained, labelled=labelled)
+        for rows in held_out_samples(held_out.labels, reference.groups, shape, np.random.default_rng(0))
+    ]
 
 
 def to_json(found: Verdict) -> str:

@@ -3,7 +3,7 @@
 import ast
 import functools
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import kshot
@@ -11,6 +11,7 @@ from kshot import plugins
 from kshot.errors import StageFailed
 
 PACKAGE = "kshot"
+Find = Callable[[str], tuple[Path, Path] | None]  # a module's folder and file, as `_file` returns them
 
 
 def folders(root: Path) -> tuple[Path, ...]:
@@ -23,7 +24,7 @@ def closure(module: str, where: Sequence[Path]) -> dict[str, str]:
 
     A name that a package imports on first use is looked up in the `__init__.pyi` next to it.
     """
-    todo, found, seen = [module], {}, set()
+    todo, found, seen, find = [module], {}, set(), finder(where)
     while todo:
         name = todo.pop()
         if name in seen:
@@ -31,7 +32,7 @@ def closure(module: str, where: Sequence[Path]) -> dict[str, str]:
         seen.add(name)
         # Importing a.b.c runs a and a.b, too.
         todo += [name.rpartition(".")[0]] if "." in name else []
-        place = _file(name, where)
+        place = find(name)
         if place is None:
             continue  # of another package, or a name in a module that is not itself a module
         folder, path = place
@@ -42,17 +43,22 @@ def closure(module: str, where: Sequence[Path]) -> dict[str, str]:
             raise StageFailed(f"{path} is no Python that can be run: {error}; repair it, then run again") from error
         package = name if path.name == "__init__.py" else name.rpartition(".")[0]
         for level, origin, names in imports:
-            todo += imported_modules(_absolute(level, origin, package), names, where)
+            todo += imported_modules(_absolute(level, origin, package), names, find)
         if holds_code:
             found[path.relative_to(folder).as_posix()] = hashlib.md5(content).hexdigest()
     return dict(sorted(found.items()))
 
 
-def imported_modules(origin: str, names: Sequence[str], where: Sequence[Path]) -> Iterator[str]:
+def finder(where: Sequence[Path]) -> Find:
+    """Looks up each module once: a package is imported in hundreds of places. Use a new one after an edit."""
+    return functools.cache(functools.partial(_file, where=where))
+
+
+def imported_modules(origin: str, names: Sequence[str], find: Find) -> Iterator[str]:
     """The modules that `from origin import names` may load; a name that is not a module is not found later."""
     yield origin
     yield from (f"{origin}.{name}" for name in names)
-    place = _file(origin, where)
+    place = find(origin)
     stub = place[1].with_suffix(".pyi") if place else None
     if stub is None or not stub.is_file():
         return

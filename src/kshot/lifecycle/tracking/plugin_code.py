@@ -9,7 +9,7 @@ from pathlib import Path
 from kshot import plugins
 from kshot.errors import ParamsError
 from kshot.lifecycle.project.files import file_md5
-from kshot.lifecycle.tracking.code_closure import PACKAGE, closure, folders, imported_modules, parsed
+from kshot.lifecycle.tracking.code_closure import PACKAGE, closure, finder, folders, imported_modules, parsed
 from kshot.params.chosen_code import chosen_names
 from kshot.params.reader import read_mapping
 from kshot.plugins import Plugin
@@ -92,7 +92,7 @@ def _of_distribution(root: Path, plugin: Plugin) -> dict[str, str]:
             # kshot code that only the plug-in uses.
             for _, origin, names in parsed(path.read_bytes())[0]:
                 if origin.partition(".")[0] == PACKAGE:
-                    for module in imported_modules(origin, names, folders(root)):
+                    for module in imported_modules(origin, names, finder(folders(root))):
                         found |= closure(module, folders(root))
     return found
 
