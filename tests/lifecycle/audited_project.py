@@ -1,5 +1,6 @@
 """A real project with a registered champion: images, git, DVC, a training, MLflow. Trained once and copied."""
 
+import contextlib
 import dataclasses
 import json
 import shutil
@@ -15,6 +16,7 @@ from mlflow.tracking._tracking_service import utils
 from kshot.lifecycle.doctor import moved
 from kshot.lifecycle.project import layout, state_place
 from tests.flows import project
+from tests.lifecycle.put_back import put_back
 from tests.made_once import made_once
 
 DATABASE = Path("mlruns/mlflow.db")
@@ -62,21 +64,25 @@ def _make(folder: Path) -> None:
     (folder / RETRAINED).write_text(json.dumps(dataclasses.asdict(ended)))
 
 
+def copies(root: Path) -> Path:
+    """Where the copies of a project are, which all its tests share."""
+    return root.with_name(f"{root.name}-as-it-was")
+
+
 @contextmanager
 def undone(root: Path, scratch: Path) -> Iterator[None]:
     """Put store, artifacts, cache and the history's anchor back after the block."""
     # MLflow remembers where a run's artifacts are by the run's id, which all copies have (read in MLflow 3.17).
     utils._artifact_repos_cache.clear()
     anchored = _refs(root)
-    for place in KEPT:
-        shutil.copytree(root / place, scratch / place)
+    scratch.mkdir(exist_ok=True)
     shutil.copy(root / DATABASE, scratch / "before.db")
     try:
-        yield
+        with contextlib.ExitStack() as stack:
+            for place in KEPT:
+                stack.enter_context(put_back(root / place, copies(root) / place))
+            yield
     finally:
-        for place in KEPT:
-            shutil.rmtree(root / place)
-            shutil.copytree(scratch / place, root / place)
         # Into the file that MLflow holds open, not instead of it.
         with (
             closing(sqlite3.connect(scratch / "before.db")) as before,

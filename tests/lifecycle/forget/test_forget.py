@@ -34,6 +34,7 @@ from kshot.lifecycle.serving import model_manifest
 from tests.lifecycle import audited_project, raw_project
 from tests.lifecycle.forget import planted_image
 from tests.lifecycle.forget.planted_image import Planted
+from tests.lifecycle.put_back import put_back
 from tests.lifecycle.ssh_keys import ADA, commit_signers, line, new_key
 
 WHY = ("--reason", "taken back", "--by", "Ada")
@@ -48,14 +49,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Planted:
 @contextlib.contextmanager
 def restored(made: Planted, scratch: Path) -> Iterator[Planted]:
     """The project and its remote for a block that works in it; both are put back afterwards."""
-    kept = [made.root / "data", made.root / "reports", made.remote]
-    for folder in kept:
-        shutil.copytree(folder, scratch / "kept" / folder.name)
-    with contextlib.chdir(made.root), audited_project.undone(made.root, scratch):
+    with contextlib.ExitStack() as stack:
+        for folder in (made.root / "data", made.root / "reports", made.remote):
+            stack.enter_context(put_back(folder, audited_project.copies(made.root) / folder.name))
+        stack.enter_context(contextlib.chdir(made.root))
+        stack.enter_context(audited_project.undone(made.root, scratch))
         yield made
-    for folder in kept:
-        shutil.rmtree(folder, ignore_errors=True)
-        shutil.copytree(scratch / "kept" / folder.name, folder)
     (made.root / layout.FORGETTING).unlink(missing_ok=True)
     shutil.rmtree(made.root / layout.STATE / "serve", ignore_errors=True)
 

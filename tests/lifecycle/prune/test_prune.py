@@ -30,6 +30,7 @@ from kshot.lifecycle.registry import catch_up, gate_decision, model_versions, re
 from kshot.lifecycle.tracking import lineage, store
 from kshot.params import project_name
 from tests.lifecycle import audited_project, raw_project
+from tests.lifecycle.put_back import put_back
 from tests.lifecycle.registered_versions import judgement
 
 CACHE = Path(".dvc/cache/files/md5")
@@ -112,11 +113,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def root(made: Path, tmp_path: Path) -> Iterator[Path]:
-    shutil.copytree(made / "data", tmp_path / "data")
-    with audited_project.undone(made, tmp_path):
+    with put_back(made / "data", audited_project.copies(made) / "data"), audited_project.undone(made, tmp_path):
         yield made
-    shutil.rmtree(made / "data")
-    shutil.copytree(tmp_path / "data", made / "data")
 
 
 def git(root: Path, *arguments: str) -> None:
