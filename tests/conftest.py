@@ -43,24 +43,24 @@ LONG = (
     "lifecycle/evidence/test_attestation.py",
     "flows/test_at_commit.py",
 )
-# Journeys and services, which `make walks` runs together: those that wait and those that compute by turns.
+# Journeys and services, which `make walks` runs together: those that compute longest first, with some that wait.
 LONG_WALKS = (
-    "services/test_on_servers.py",
     "journeys/test_own_images.py",
     "journeys/test_new_project.py",  # makes what those further below copy
+    "services/test_on_servers.py",
     "journeys/test_scheduled.py",
-    "services/test_ray_cluster.py",
-    "journeys/test_retrained.py",
-    "journeys/test_sweep.py",
     "journeys/test_default_path.py",
     "journeys/test_own_photographs.py",
+    "journeys/test_sweep.py",
     "journeys/test_plugins.py",
-    "journeys/test_serve.py",
-    "journeys/test_notebooks.py",
-    "services/test_process_pool.py",
+    "journeys/test_retrained.py",
+    "services/test_ray_cluster.py",
     "services/test_kills.py",
     "journeys/test_evidence.py",
+    "services/test_process_pool.py",
+    "journeys/test_serve.py",
     "services/test_ray_serve.py",
+    "journeys/test_notebooks.py",
 )
 
 gc.disable()  # while the test files are imported: `pytest_collection_finish` goes on
@@ -83,7 +83,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def own_environment() -> Iterator[None]:
     """Put the environment back: MLflow writes its store's address there whenever it is told one."""
     before = dict(os.environ)
-    _read_migrations_once()
+    read_migrations_once()
     _ask_for_no_prompt()
     make_tables_once()
     start_dvc_ready()
@@ -93,7 +93,7 @@ def own_environment() -> Iterator[None]:
     os.environ.update(before)
 
 
-def _read_migrations_once() -> None:
+def read_migrations_once() -> None:
     """Let MLflow read its 67 migrations once a process, not for each new database (0.07 s, now 0.02).
 
     The newest revision is a constant of the installed MLflow; the function is private, as of MLflow 3.17.

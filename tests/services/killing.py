@@ -9,6 +9,7 @@ projects, `kill_projects.write` makes all but `registry`.
 """
 
 import functools
+import gc
 import json
 import os
 import signal
@@ -24,13 +25,14 @@ from typing import Any
 # What the verbs import late is imported here, before the processes part.
 import mlflow.artifacts
 import mlflow.store.model_registry.sqlalchemy_store
-import mlflow.store.tracking.sqlalchemy_store  # noqa: F401
+import mlflow.store.tracking.sqlalchemy_store
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from kshot.lifecycle.history import event_chain, events
 from kshot.lifecycle.registry import catch_up, gate_decision, model_versions, promotion
 from kshot.lifecycle.tracking.own_database import DATABASE
+from tests.conftest import read_migrations_once
 from tests.lifecycle import registered_versions
 from tests.lifecycle.registered_versions import judgement
 from tests.services import kill_projects
@@ -186,6 +188,9 @@ VERBS = {
 }
 
 if __name__ == "__main__":
+    read_migrations_once()
+    mlflow.store.db.utils._get_latest_schema_revision()  # all forks then know it
+    gc.freeze()  # a fork that scanned the imported objects would copy their memory
     for argument in sys.argv[3:]:
         asked, _, count = argument.partition("=")
         main(Path(sys.argv[1]), Path(sys.argv[2]), asked, int(count))
