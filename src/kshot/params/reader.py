@@ -53,8 +53,8 @@ def read_mapping(path: Path) -> dict[str, Any]:
     return migrate(parsed(path))
 
 
-def parsed(path: Path) -> dict[str, Any]:
-    """As `read_mapping`, with the names in the file."""
+def parsed(path: Path, example: str = "train: {steps: 600}") -> dict[str, Any]:
+    """As `read_mapping`, with the names in the file. `example`: of the content, for messages."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
@@ -74,11 +74,9 @@ def parsed(path: Path) -> dict[str, Any]:
     except yaml.YAMLError as error:
         raise ParamsError(f"{path} is not YAML: {' '.join(str(error).split())}; mend that line") from error
     except RecursionError as error:
-        raise ParamsError(
-            f"{path} nests its values too deeply; needs sections, as in `train: {{steps: 600}}`"
-        ) from error
+        raise ParamsError(f"{path} nests its values too deeply; needs sections, as in `{example}`") from error
     if not isinstance(mapping, dict):
-        raise ParamsError(f"{path} {no_mapping(mapping)}; needs sections, as in `train: {{steps: 600}}`")
+        raise ParamsError(f"{path} {no_mapping(mapping)}; needs sections, as in `{example}`")
     return mapping
 
 

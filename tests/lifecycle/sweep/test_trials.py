@@ -64,6 +64,7 @@ def test_identity_is_that_of_the_settings_the_commit_and_the_data(root: Path) ->
 
 BAD = {
     "[1, 2]": "is a list; needs sections",
+    "": "is empty; needs sections, as in `grid: .train.loss.name: .prototypical, triplet.",
     "{}": "holds nothing; needs grid or trials",
     "grd: {train.seed: [0]}": "holds grd; needs grid or trials, such as grid:",
     "grid: {}": "holds no trial; needs 1 to 1,000",

@@ -61,7 +61,7 @@ def read(root: Path, file: Path, commit: str, data: str) -> tuple[Trial, ...]:
     would change the validation episodes; CheckpointError for a checkpoint that is no file.
     """
     trials: list[Trial] = []
-    wanted = list(combinations(file, parsed(file)))
+    wanted = list(combinations(file, parsed(file, EXAMPLE)))
     protocol, code = protocol_of(root), _installed_code(root)
     for number, mapping in enumerate(wanted, 1):
         progress.step(f"checking trial {number} of {len(wanted)}")
