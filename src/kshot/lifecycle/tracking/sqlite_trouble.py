@@ -36,10 +36,10 @@ def sentence(where: str, text: str, waited_s: float) -> str:
         return f"{name} {what}; bring it back from a copy"
     if any(one in text for one in OLDER):
         return (
-            f"{name} was written by another version of MLflow ({_first(text)}); "
+            f"{name} was written by another version of MLflow ({first_sentence(text)}); "
             f"copy it, then bring it up to date with: mlflow db upgrade {where}"
         )
-    return f"{name} cannot be used: {_first(text)}; if it was damaged, bring it back from a copy"
+    return f"{name} cannot be used: {first_sentence(text)}; if it was damaged, bring it back from a copy"
 
 
 def after(verb: str, seconds: float) -> str:
@@ -87,7 +87,7 @@ def _why_not(path: Path | None) -> str:
     return "it can only be read"
 
 
-def _first(text: str) -> str:
+def first_sentence(text: str) -> str:
     """The beginning of an error message, without the SQL, its parameters and help addresses that follow."""
     text = re.split(r"\[SQL|\(Background on|\[parameters", text)[0]
     return " ".join(text.split())[:LONGEST].rstrip(".; ")

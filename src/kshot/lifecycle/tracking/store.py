@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from kshot.errors import RegistryError
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.project.files import exclusive
-from kshot.lifecycle.tracking import own_database, sqlite_trouble
+from kshot.lifecycle.tracking import own_database, server_trouble, sqlite_trouble
 from kshot.lifecycle.tracking.first_commits import another, first_commits
 from kshot.lifecycle.tracking.own_database import ARTIFACTS as ARTIFACTS
 from kshot.lifecycle.tracking.own_database import DATABASE as DATABASE
@@ -91,6 +91,8 @@ def connect(root: Path) -> str:
                 known = _make_database(root)
             elif (shared := sqlite_file(root)) is not None:
                 _make_shared_database(shared)
+            elif not where.startswith("http") and where not in _opened:
+                server_trouble.require_answer(where)
             mlflow.set_tracking_uri(where)
             mlflow.set_registry_uri(where)
             if not named:
@@ -175,6 +177,8 @@ def translated_errors(where: str) -> Iterator[None]:
             raise RegistryError(
                 f"{kind} {number} was deleted in MLflow; bring it back with: {restoring(kind, number)}"
             ) from error
+        if not where.startswith(("http", "sqlite")) and server_trouble.is_lost(str(error)):
+            raise Unreachable(server_trouble.sentence(where, str(error))) from error
         if not where.startswith("http"):
             raise RegistryError(sqlite_trouble.sentence(where, str(error), time.monotonic() - began)) from error
         if isinstance(error, RequestException) or "with exception" in what or "timed out" in what.lower():
