@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from kshot.errors import DataError
 from kshot.lifecycle.sources.annotations import IMAGES, OBJECTS, annotations
 from kshot.lifecycle.sources.left_out import consent_needed
 from kshot.lifecycle.sources.source_images import read_source
@@ -26,7 +28,12 @@ from tests.lifecycle.raw_project import write_tree
             "id,label",
             "a table, which is read only as the source itself (path,class) or with --split (class,split)",
         ),
-        ("000001.cls", "3", "a label of WebDataset: put each image into a folder of its class"),
+        (
+            "000001.cls",
+            "3",
+            "a label of WebDataset, read only if every image has one: put each image into a folder of its class",
+        ),
+        ("data_batch_1.pkl", "", "an array, not an image file: write each image into a file of its class's folder"),
         ("train.txt", "cat/1.jpg 0\n\ndog/my 2.JPG 1\n", f"a list of images: {IMAGES}"),
         ("notes.txt", "taken in 2019 1 2 3 4", ""),
         ("0.png", "", ""),
@@ -46,3 +53,11 @@ def test_annotations_that_are_left_out_are_named_where_a_person_has_to_agree(tmp
     assert consent_needed(found.files, found.left_out, found.empty) == (
         f"4 of 8 files are left out (4 .xml: Pascal VOC annotations: {OBJECTS})"
     )
+
+
+def test_an_array_is_named_as_one_though_it_begins_as_an_archive(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    np.savez(tmp_path / "a" / "letters.npz", images=np.zeros((2, 8, 8), np.uint8))
+    for source in (tmp_path / "a", tmp_path / "a" / "letters.npz"):
+        with pytest.raises(DataError, match="an array, not an image file: write each image into a file of its class"):
+            read_source(source, tmp_path / "work")

@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeVar
 from kshot.data.image_formats import LARGEST, Header, read_header
 from kshot.data.images import WINDOW, decoded
 from kshot.errors import DataError
-from kshot.lifecycle.sources.annotations import annotations
+from kshot.lifecycle.sources.annotations import ARRAYS, annotations
 from kshot.lifecycle.sources.left_out import ARCHIVE
 
 DECODED = 10**9  # pixels decoded as a check, which takes some ten seconds
@@ -141,6 +141,8 @@ def _kind(file: Path) -> str:
         start = content.read(512)
     if file.suffix.lower() in RAW:
         return "a camera's raw file, which cannot be opened here: export it as JPEG"
+    if file.suffix.lower() in ARRAYS:  # .npz begins as a .zip does
+        return annotations(file)
     for magic, reason in STARTS.items():
         if start.startswith(magic):
             return reason

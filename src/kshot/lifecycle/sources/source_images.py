@@ -13,7 +13,7 @@ from kshot.lifecycle.source_files.archives import is_archive, unpack
 from kshot.lifecycle.source_files.shown_names import printable, quoted
 from kshot.lifecycle.source_files.tables import TABLES, is_compressed, read_rows
 from kshot.lifecycle.sources import left_out
-from kshot.lifecycle.sources.annotations import ENDINGS, annotations
+from kshot.lifecycle.sources.annotations import ARRAYS, ENDINGS, annotations
 from kshot.lifecycle.sources.classes import AS_IT_IS, Reading, classes_of
 from kshot.lifecycle.sources.image_check import NO_IMAGE, Problem, check_decoding, check_headers, header_notes
 from kshot.lifecycle.sources.image_tables import image_tables, unpack_tables
@@ -95,7 +95,7 @@ def read_source(source: Path, workspace: Path, reading: Reading = AS_IT_IS) -> S
         found = _with_headers(images, source.parent, len(images), [], notes)
     elif source.suffix.lower() in SPREADSHEETS:
         raise DataError(f"{source} is a spreadsheet; save it as .csv")
-    elif is_archive(source):
+    elif source.suffix.lower() not in ARRAYS and is_archive(source):
         notes = unpack(source, workspace)
         found = _read_folder(workspace, True, reading, workspace / "tables")
         found = replace(found, notes=[*notes, *found.notes])
