@@ -169,7 +169,7 @@ SLOW = ("maml", "anil", "reptile")  # they learn in every episode: reptile 50 st
 
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_goes_through_training_and_evaluation_by_its_name_alone(tmp_path, method):
-    packed_project.write(tmp_path, n_episodes=4 if method in SLOW else 20)
+    packed_project.write(tmp_path, n_episodes=2 if method in SLOW else 20)
     mapping = yaml.safe_load(packed_project.params(DEFAULTS.read_text()))
     steps = 60 if method == "relation" else 4  # its running statistics need a while
     set_train(mapping, method=method, steps=steps, validate_every=steps // 2)
