@@ -33,6 +33,11 @@ from tests.lifecycle.raw_project import write_tree
             "3",
             "a label of WebDataset, read only if every image has one: put each image into a folder of its class",
         ),
+        (
+            "data-00000-of-00001.arrow",
+            "",
+            "records with images, which are not read: write them as .parquet (of `datasets`: to_parquet), and add that",
+        ),
         ("data_batch_1.pkl", "", "an array, not an image file: write each image into a file of its class's folder"),
         ("train.txt", "cat/1.jpg 0\n\ndog/my 2.JPG 1\n", f"a list of images: {IMAGES}"),
         ("notes.txt", "taken in 2019 1 2 3 4", ""),

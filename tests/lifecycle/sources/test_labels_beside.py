@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from kshot.errors import DataError
+from kshot.lifecycle.sources import labels_beside
 from kshot.lifecycle.sources.source_images import Source, read_source
 from tests.lifecycle.raw_project import image, write_zip
 
@@ -61,6 +62,14 @@ def test_folders_stay_the_classes_if_the_table_agrees_or_names_few_images(tmp_pa
     for text in ("path,label\ntrain_images/0.png,a\ntest_images/9.png,b\n", "image_id,label\n0.png,cat\n"):
         found = read_source(competition(tmp_path / "pets", text), tmp_path / "work")
         assert {label for label, _ in told(found)} == {"train_images", "test_images"}
+
+
+def test_tables_of_single_images_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = competition(tmp_path / "pets")
+    for number in range(labels_beside.MOST_TABLES):
+        (folder / "test_images" / f"{number}.csv").write_text(TABLE)
+    monkeypatch.setattr(labels_beside, "manifest_rows", lambda table: pytest.fail("a table was read"))
+    assert {label for label, _ in told(read_source(folder, tmp_path / "work"))} == {"train_images", "test_images"}
 
 
 def test_two_such_tables_and_a_missing_image_are_refused(tmp_path: Path) -> None:

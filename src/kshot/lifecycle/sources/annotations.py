@@ -13,6 +13,7 @@ OBJECTS = "cut each object out as an image in its class's folder"
 IMAGES = "write the labels as a .csv (path,class), and add that"
 ENDINGS = (".xml", ".json", ".jsonl", ".mat", ".cls", ".yaml", ".yml", *TABLES)
 ARRAYS = (".npy", ".npz", ".pkl", ".pickle", ".h5", ".hdf5")
+RECORDS = (".arrow", ".tfrecord", ".tfrecords")
 YOLO = re.compile(r"(\s*\d+(\s+-?[\d.]+(e-?\d+)?){4,}\s*(\n|$))+")
 # What a file of the kind has in its first bytes: all words of a line.
 XML = {"CVAT annotations": ("<annotations", "<image"), "Pascal VOC annotations": ("<annotation",)}
@@ -30,6 +31,10 @@ def annotations(file: Path) -> str:
         return "a table, which is read only as the source itself (path,class) or with --split (class,split)"
     if ending == ".cls":
         return "a label of WebDataset, read only if every image has one: put each image into a folder of its class"
+    if ending in RECORDS:
+        return (
+            "records with images, which are not read: write them as .parquet (of `datasets`: to_parquet), and add that"
+        )
     if ending in ARRAYS:
         return "an array, not an image file: write each image into a file of its class's folder"
     if ending == ".mat":

@@ -15,6 +15,7 @@ from kshot.lifecycle.sources.manifests import manifest_rows, read_manifest
 from kshot.lifecycle.sources.source_image import SourceImage, group_of, normal
 
 DEEPEST = 2  # parts of a table's path below the folder: an archive may have one folder around all
+MOST_TABLES = 20  # more belong to single images, and are not read
 LEAST = 1 / 3  # of the images that a table names: half of a competition's images may be its test set, without labels
 LONGEST = 1000  # bytes of a .cls file
 
@@ -39,11 +40,10 @@ def labels_beside(folder: Path, files: Sequence[Path]) -> Labelled | None:
         return None
     if found := _in_sidecars(folder, images, {path for path in files if path.suffix == ".cls"}):
         return found
-    tables = [
-        path
-        for path in files
-        if path.suffix.lower() in TABLES and len(path.parts) <= DEEPEST and _labels(folder / path, len(images))
-    ]
+    tables = [path for path in files if path.suffix.lower() in TABLES and len(path.parts) <= DEEPEST]
+    if len(tables) > MOST_TABLES:
+        return None
+    tables = [path for path in tables if _labels(folder / path, len(images))]
     if not tables:
         return None
     if len(tables) > 1:

@@ -17,7 +17,6 @@ from kshot.lifecycle.sources.other_columns import OtherColumns, other_columns
 from kshot.lifecycle.sources.path_hints import hint
 from kshot.lifecycle.sources.source_image import SourceImage, check_names, group_of, normal
 from kshot.lifecycle.sources.split_tables import NEEDS_SPLIT
-from kshot.lifecycle.sources.tree import walk
 
 COLUMNS = ("path", "class", "group", "split")
 OPTIONAL = ("class", "group", "split", "drawer")
@@ -79,7 +78,7 @@ def manifest_rows(path: Path, *, unlabelled: bool = False) -> tuple[list[Row], O
     except DataError as error:
         other = None
         with contextlib.suppress(DataError, OSError, ValueError):
-            other = other_columns(path, walk(path.parent).files, unlabelled=unlabelled)
+            other = other_columns(path, unlabelled=unlabelled)
         if other is not None:
             return [other.row(row) for row in read_rows(path, other.needed, OPTIONAL)], other
         if columns := _one_hot(path):

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from kshot.data.image_formats import image_endings
 from kshot.lifecycle.source_files.shown_names import printable
 from kshot.lifecycle.source_files.tables import ELSEWHERE, Row, read_columns, read_rows
+from kshot.lifecycle.sources.tree import walk
 
 ENDINGS = ("", *sorted({form for ending in image_endings() for form in (ending, ending.upper())}))
 
@@ -45,10 +46,10 @@ class OtherColumns(NamedTuple):
         return f"{printable(table.name)}: column {' and '.join(read)}{where}{ending}"
 
 
-def other_columns(table: Path, files: Sequence[Path], *, unlabelled: bool = False) -> OtherColumns | None:
+def other_columns(table: Path, *, unlabelled: bool = False) -> OtherColumns | None:
     """How to read a table without the columns path and class; None for one that has them, or cannot be understood.
 
-    files: those below the table's folder. The path is a column with a name of `ELSEWHERE` whose values are files of one
+    The path is a column with a name of `ELSEWHERE` whose values are files of one
     folder; the class is the one column with such a name, or the only other column of a table of two.
     """
     names = [name for name in read_columns(table) if name]
@@ -61,11 +62,12 @@ def other_columns(table: Path, files: Sequence[Path], *, unlabelled: bool = Fals
         labels = [name for name in names if name not in paths]
     if len(labels) != 1 and not (unlabelled and not labels):
         return None
-    there = {PurePosixPath(file) for file in files}
+    there: set[PurePosixPath] = set()
     for path in paths:
         values = [row.values[path.casefold()] for row in read_rows(table, (path.casefold(),))]
         first = values[0] if values else ""
         direct = bool(first) and "\0" not in first and (table.parent / first).is_file()
+        there = there or ({PurePosixPath(file) for file in walk(table.parent).files} if not direct else there)
         if found := (PurePosixPath(), "") if direct else _place(values, there):
             return OtherColumns(path, labels[0] if labels else "", *found)
     return None
