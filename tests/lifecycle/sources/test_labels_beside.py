@@ -52,6 +52,16 @@ def test_a_table_of_other_columns_is_a_manifest_and_is_found_in_its_folder(tmp_p
     assert left(read_source(folder, tmp_path / "work")) == [("test_images/9.png", "not named in train.csv")]
 
 
+def test_a_table_of_captions_beside_folders_of_classes_has_no_labels(tmp_path: Path) -> None:
+    for path in ("cat/0.png", "cat/1.png", "dog/2.png"):
+        (tmp_path / "pets" / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "pets" / path).write_bytes(image(path))
+    (tmp_path / "pets/metadata.csv").write_text("file_name,text\ncat/0.png,a cat\ncat/1.png,two\ndog/2.png,two\n")
+    found = read_source(tmp_path / "pets", tmp_path / "work")
+    assert [one.label for one in found.images] == ["cat", "cat", "dog"]
+    assert [path for path, _ in left(found)] == ["metadata.csv"]
+
+
 def test_an_archive_with_such_a_table_is_read_by_it(tmp_path: Path) -> None:
     folder = competition(tmp_path / "pets")
     files = {f"pets/{path.relative_to(folder)}": path.read_bytes() for path in folder.rglob("*.*")}

@@ -57,12 +57,14 @@ def labels_beside(folder: Path, files: Sequence[Path]) -> Labelled | None:
 def _labels(table: Path, images: int) -> bool:
     """Whether a table has the labels of a share of so many images, and the folders do not."""
     with contextlib.suppress(DataError, OSError, ValueError):
-        rows, _ = manifest_rows(table)
+        rows, other = manifest_rows(table)
         if len(rows) < LEAST * images or not (table.parent / rows[0].values["path"]).is_file():
             return False
         classes = defaultdict(set)
         for row in rows:
             classes[PurePosixPath(row.values["path"]).parent].add(row.values["class"])
+        if other is not None and not other.is_label and len(classes) > 1:
+            return False  # the folders are the classes, and the column may be a caption or a price
         return any(len(names) > 1 for names in classes.values())
     return False
 

@@ -29,6 +29,11 @@ class OtherColumns(NamedTuple):
         """The columns in lower case."""
         return tuple(name.casefold() for name in (self.path, self.label) if name)
 
+    @property
+    def is_label(self) -> bool:
+        """Whether the name of the column for the class says that it has labels."""
+        return self.label.casefold() in ("class", *ELSEWHERE["class"])
+
     def row(self, row: Row) -> Row:
         """The row with the columns path and class."""
         values = {**row.values, "path": row.values[self.path.casefold()]}
