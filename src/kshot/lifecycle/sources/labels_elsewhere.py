@@ -26,8 +26,10 @@ def labels_elsewhere(folder: Path, *, packed: bool = False) -> Iterator[None]:
     try:
         yield
     except DataError as error:
-        where = place_of_labels(folder, walk(folder).files, packed=packed) if folder.is_dir() else ""
-        if not where:
+        files = walk(folder).files if folder.is_dir() else []
+        where = place_of_labels(folder, files, packed=packed)
+        about_table = any(file.name in str(error) for file in files if file.suffix.lower() in TABLES)
+        if not where or about_table:
             raise
         raise DataError(f"{error}; {where}") from error
 
