@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pandas as pd
 
+from kshot import full_disk
 from kshot.data.images import Stored
 from kshot.data.shards import pack_shards
 from kshot.data.shards.pack_shards import Origin
 from kshot.data.shards.packed_shards import TABLE, Shard
 from kshot.data.shards.shard_plan import SIZES, ShardSizes, shards_of
-from kshot.errors import DataError
+from kshot.errors import DataError, KshotError
 from kshot.lifecycle.data.packed import has_pixels
 from kshot.lifecycle.project import layout
 from kshot.lifecycle.stages.entry import stage_main
@@ -62,7 +63,10 @@ def run(root: Path, params: Params, sizes: ShardSizes = SIZES) -> None:
 def _packed(
     store: ShardStore, source: pd.DataFrame, params: Params, sizes: ShardSizes
 ) -> Iterator[tuple[Shard | None, list[Origin]]]:
-    """Each shard, of an earlier ingest or written now, with the origins of its images."""
+    """Each shard, of an earlier ingest or written now, with the origins of its images.
+
+    Raises KshotError with the number of the shard if the disk is full.
+    """
     paths, ingest = source["path"].tolist(), params.ingest
     plan = shards_of(paths, source["class"].tolist(), pack_shards.row_bytes(ingest), sizes)
     packer = finished_shards.packer(store.root, ingest)
@@ -73,12 +77,29 @@ def _packed(
     calls = (
         (root, name, paths[rows.start : rows.stop], ingest, former) for rows, name in zip(plan, names, strict=True)
     )
+    number = 1
+    try:
+        for packed in _finished(store, root, calls, is_on_ray=is_on_ray):
+            yield packed
+            number += 1
+    except OSError as error:
+        if not full_disk.is_full(error):
+            raise
+        raise KshotError(
+            f"the disk of {store.folder} is full at shard {number} of {len(plan)}; free some space and run again, "
+            "finished shards stay"
+        ) from error
+    store.delete_notes(but=names)
+
+
+def _finished(
+    store: ShardStore, root: Path, calls: Iterable[Call], *, is_on_ray: bool
+) -> Iterator[tuple[Shard | None, list[Origin]]]:
     if is_on_ray:
         with ray_engine.tasks(root) as (run, _):
             yield from run(ingest_on_ray.finish_on_node, calls)
     else:
         yield from _here(store, calls)
-    store.delete_notes(but=names)
 
 
 def _here(store: ShardStore, calls: Iterable[Call]) -> Iterator[tuple[Shard | None, list[Origin]]]:

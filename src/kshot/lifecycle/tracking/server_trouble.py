@@ -36,7 +36,8 @@ def sentence(where: str, text: str) -> str:
     "MLflow's database postgresql://kshot@db/mlflow did not answer (Connection refused); start it, or check \
 MLFLOW_TRACKING_URI, then run the same command again"
     """
-    reason = first_sentence(re.sub(r"^.*?\([\w.]+\) ", "", text, flags=re.DOTALL))
+    # The second line of PostgreSQL's texts is a guess.
+    reason = first_sentence(re.sub(r"^.*?\([\w.]+\) ", "", text, flags=re.DOTALL).split("\n")[0])
     return (
         f"MLflow's database {redacted(where)} did not answer ({reason}); start it, or check MLFLOW_TRACKING_URI, then "
         "run the same command again"
