@@ -10,7 +10,7 @@ from tests.journeys.steps import Step
 AUDIT, BACKBONES, DRIFT, METHODS = "docs/audit.md", "docs/backbones.md", "docs/drift.md", "docs/methods.md"
 PROMOTION, SCHEDULE, TASKS = "docs/promotion.md", "docs/schedule.md", "docs/tasks.md"
 WEIGHTS = ARCHIVE.parents[1] / "weights/tf_efficientnet_lite0.safetensors"
-SHORT = "--set train.steps=5 --set train.validation.patience=0 --set episodes.n_episodes=8"
+SHORT = "--set train.steps=5 --set train.validation.patience=0 --set episodes.n_episodes=4"
 SERVES = "Prefect  http"  # printed when the schedule is served
 LOOKED = (0, 12)  # nothing has drifted, or something has
 
@@ -104,7 +104,7 @@ PRETRAINED = (
         f"cp {WEIGHTS} . && kshot retrain --set train.method.name=metric --set train.method.arguments={{}}"
         " --set train.method.n_way=null --set train.network.backbone=tf_efficientnet_lite0"
         f" --set train.network.checkpoint=tf_efficientnet_lite0.safetensors --set train.network.adaptation=projection"
-        f" --set train.projection.dim=256 {SHORT}",
+        f" --set train.projection.dim=256 --set train.network.input_size=96 {SHORT}",
         BACKBONES,
         "kshot retrain --set train.network.backbone=tf_efficientnet_lite0"
         " --set train.network.checkpoint=tf_efficientnet_lite0.safetensors --set train.network.adaptation=projection"
