@@ -1,6 +1,6 @@
 """A new user's first path in a clone: `make retrain` with the shipped settings, an audit, a repetition, the pages.
 
-`train.steps` alone is smaller: 60 instead of 600, and the version still reaches `gate.min_accuracy` as it is shipped.
+`train.steps` alone is smaller: 30 instead of 600, and the version still reaches `gate.min_accuracy` as it is shipped.
 """
 
 import pytest
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.journeys
 
 STEPS = (
     Step(
-        'make retrain ARGS="--set train.steps=60"',
+        'make retrain ARGS="--set train.steps=30"',
         page="README.md",
         printed="make retrain",
         shows=(r"5w1s \d", r"20w5s \d", "champion yes: ", "model kshot version 1"),
