@@ -5,15 +5,12 @@ from pathlib import Path
 import pytest
 
 import kshot
-from kshot.glyphs.draw import draw
+from tests.letters import few_letters
 
 
 @pytest.fixture(scope="session")
 def letters(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """38 letters, two a script, each by six drawers: letters/SCRIPT/LETTER/NN.png."""
-    folder = tmp_path_factory.mktemp("letters")
-    draw(folder, drawers=6, letters_a_script=2)
-    return folder
+    return few_letters(tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
