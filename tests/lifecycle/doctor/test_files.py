@@ -12,7 +12,7 @@ import pytest
 
 from kshot.lifecycle.doctor import files
 from kshot.lifecycle.pipeline import new_data, schedule
-from kshot.lifecycle.project import project_lock
+from kshot.lifecycle.project import no_telemetry, project_lock
 from kshot.lifecycle.tracking import store
 from tests.lifecycle import raw_project, registered_versions
 from tests.lifecycle.pipeline.test_schedule import ALL
@@ -98,6 +98,18 @@ def test_a_damaged_database_is_told(root: Path, template: Path) -> None:
     path.write_bytes(content)
     (finding,) = files.findings(root)
     assert "mlruns/mlflow.db cannot be used: " in finding.found and "bring it back from a copy" in finding.mend
+
+
+def test_a_database_that_kshot_made_and_prefect_never_filled_is_well(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a `kshot schedule` that refuses what was typed."""
+    home = root / no_telemetry.PREFECT_HOME
+    monkeypatch.setenv("PREFECT_HOME", str(home))
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    no_telemetry.keep_prefect_in(root)
+    assert (home / "prefect.db").stat().st_size == 0
+    assert files.findings(root) == []
 
 
 def test_what_is_no_database_at_all_is_told(root: Path) -> None:

@@ -15,6 +15,7 @@ from kshot.lifecycle.tracking import sqlite_trouble, store
 from kshot.lifecycle.tracking.own_database import read_only
 
 CHECK = "files"
+EMPTY = "it is empty (0 bytes)"
 PATIENCE_S = 5.0  # timeout while another process writes to a database
 NOTES: tuple[Callable[[Path], Any], ...] = (schedule.read, new_data.read)
 
@@ -60,6 +61,8 @@ def databases(root: Path) -> Iterator[Finding]:
         (home / "prefect.db", f"{_aside(home / 'prefect.db')}: only the history of flow runs is in it"),
     ):
         trouble = unreadable(path)
+        if path.name == "prefect.db" and trouble == EMPTY:  # kshot makes it, closed to others, and Prefect fills it
+            continue
         is_reported = path.is_relative_to(root / layout.STATE) and _is_closed(
             root / layout.STATE
         )  # in the folder's finding
@@ -84,7 +87,7 @@ def unreadable(path: Path) -> str:
     except OSError as error:  # the folder belongs to another user
         return error.strerror or type(error).__name__
     if size == 0:
-        return "it is empty (0 bytes)"
+        return EMPTY
     try:
         with read_only(path, PATIENCE_S) as database:
             found = database.execute("pragma quick_check(1)").fetchone()
