@@ -1,7 +1,6 @@
 import pytest
 import torch
 import torch.distributed as dist
-from timm.layers import BatchNormAct2d
 from torch import nn
 
 from kshot.parallel.batch_norm import GlobalNorm
@@ -25,13 +24,19 @@ def filled(norm):
     return norm.double()
 
 
+def norm_with_activation():
+    from timm.layers import BatchNormAct2d  # here, because timm takes 2 s of each process that collects the tests
+
+    return BatchNormAct2d(3)
+
+
 NORMS = {
     "2d": lambda: nn.BatchNorm2d(3),
     "1d": lambda: nn.BatchNorm1d(3),
     "momentum null": lambda: nn.BatchNorm2d(3, momentum=None),
     "no scale": lambda: nn.BatchNorm2d(3, affine=False, eps=0.1),
     "no running statistics": lambda: nn.BatchNorm2d(3, track_running_stats=False),
-    "with activation": lambda: BatchNormAct2d(3),
+    "with activation": norm_with_activation,
 }
 
 
@@ -62,7 +67,7 @@ def test_large_means_lose_no_variance(group_of_one):
 
 
 def test_replacing_layers_leaves_names_and_content_of_the_state():
-    network = nn.Sequential(nn.Conv2d(1, 3, 3), nn.BatchNorm2d(3), nn.Dropout(), nn.Sequential(BatchNormAct2d(3)))
+    network = nn.Sequential(nn.Conv2d(1, 3, 3), nn.BatchNorm2d(3), nn.Dropout(), nn.Sequential(norm_with_activation()))
     before = {name: value.clone() for name, value in network.state_dict().items()}
     kinds = [type(layer) for layer in network]
     assert [type(layer) for layer in as_one_batch(network, Share(ALONE, 4))] == kinds

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from timm.layers import DropPath
 from torch import Tensor, nn
 
 from kshot.data.episodes import EpisodeSet
@@ -106,6 +105,13 @@ def settings(name: str) -> Train:
     return train_with(TRAIN, **{**small, **CASES[name]})
 
 
+def random_masks() -> list[nn.Module]:
+    """Stochastic depth and dropout."""
+    from timm.layers import DropPath  # here, because timm takes 2 s of each process that collects the tests
+
+    return [DropPath(0.3), nn.Dropout2d(0.2)]
+
+
 def new_method(name: str, train: Train, dtype: torch.dtype) -> Method:
     """A method over a tiny network with batch norm in two shapes; with random masks where the case is about them."""
     seed_everything(train.seed)
@@ -117,7 +123,7 @@ def new_method(name: str, train: Train, dtype: torch.dtype) -> Method:
             l2_normalize=train.projection.l2_normalize,
         )
     )
-    masks = [DropPath(0.3), nn.Dropout2d(0.2)] if name == MASKS else []
+    masks = random_masks() if name == MASKS else []
     embedding.backbone = nn.Sequential(
         # No bias: batch norm removes it, so that its gradient is rounding, which AdamW turns into whole steps.
         nn.Conv2d(1, 4, 5, stride=3, bias=False),
