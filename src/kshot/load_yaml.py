@@ -27,6 +27,21 @@ def _loader() -> Any:
     return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
+def yaml_problem(error: Exception) -> str:
+    """The line and the problem of a yaml.YAMLError, without the parser's own terms for its input.
+
+    >>> try:
+    ...     load_yaml("seeds: [1, 2")
+    ... except Exception as error:
+    ...     yaml_problem(error)
+    "line 1: did not find expected ',' or ']'"
+    """
+    mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+    if mark is None or problem is None:
+        return " ".join(str(error).split())
+    return f"line {mark.line + 1}: {problem}"
+
+
 def no_mapping(found: Any) -> str:
     """The predicate of a message about `found`, where a mapping is needed.
 

@@ -13,7 +13,7 @@ import yaml
 
 from kshot.errors import ParamsError
 from kshot.first_few import first_few
-from kshot.load_yaml import load_yaml, no_mapping, yaml_nodes
+from kshot.load_yaml import load_yaml, no_mapping, yaml_nodes, yaml_problem
 from kshot.params.renamed import migrate
 
 Section = TypeVar("Section")
@@ -72,7 +72,7 @@ def parsed(path: Path, example: str = "train: {steps: 600}") -> dict[str, Any]:
             raise ParamsError(f"{path}, line {repeated[1]}: {repeated[0]} is there twice; delete one of the two")
         mapping = load_yaml(text)
     except yaml.YAMLError as error:
-        raise ParamsError(f"{path} is not YAML: {' '.join(str(error).split())}; mend that line") from error
+        raise ParamsError(f"{path} is not YAML: {yaml_problem(error)}; mend that line") from error
     except RecursionError as error:
         raise ParamsError(f"{path} nests its values too deeply; needs sections, as in `{example}`") from error
     if not isinstance(mapping, dict):

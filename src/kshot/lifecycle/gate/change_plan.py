@@ -24,7 +24,7 @@ import yaml
 
 from kshot.errors import ParamsError
 from kshot.lifecycle.project import git
-from kshot.load_yaml import load_yaml, no_mapping
+from kshot.load_yaml import load_yaml, no_mapping, yaml_problem
 
 FILE = "change_plan.yaml"
 ANY = "any"
@@ -80,7 +80,7 @@ def parse(text: str) -> ChangePlan:
     try:
         found = load_yaml(text)
     except yaml.YAMLError as error:
-        raise ParamsError(f"{FILE} is not YAML: {' '.join(str(error).split())}; mend that line and commit") from error
+        raise ParamsError(f"{FILE} is not YAML: {yaml_problem(error)}; mend that line and commit") from error
     _need(isinstance(found, dict), f"{no_mapping(found)}; needs the sections settings, data, gate")
     unknown = sorted(map(str, found.keys() - {"settings", "data", "gate"}))
     _need(not unknown, f"has the section {', '.join(unknown)}; needs settings, data, gate")
