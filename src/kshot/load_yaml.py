@@ -34,7 +34,7 @@ def yaml_problem(error: Exception) -> str:
     ...     load_yaml("seeds: [1, 2")
     ... except Exception as error:
     ...     yaml_problem(error)
-    "line 1: did not find expected ',' or ']'"
+    "line 2: did not find expected ',' or ']'"
     """
     mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
     if mark is None or problem is None:
