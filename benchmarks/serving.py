@@ -24,12 +24,14 @@ import os
 import statistics
 import sys
 import time
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import psutil
+import torch
 from serving_load import Load, gallery_service, gallery_service_on_ray, mlflow_server, with_support
 
 import kshot
@@ -149,7 +151,8 @@ def alone(
 ) -> Load:
     """The network's forward pass in this process, on prepared images or, with `decode`, on files in memory.
 
-    callers: threads that each run one forward pass after the other.
+    callers: threads that each run one forward pass after the other, with their share of the cores; one is this thread,
+    because torch begins threads of its own for each thread that calls it.
     """
     files = [SentImage(path.read_bytes(), path.name) for path in queries]
     pixels = [prepare_image(file, model.ingest, 10**9).pixels for file in files]
@@ -161,11 +164,16 @@ def alone(
         embed(model.method, image[None], np.arange(1))
         return time.perf_counter() - began
 
+    before = torch.get_num_threads()
     with ThreadPoolExecutor(callers) as pool:
-        list(pool.map(timed, range(10 * callers)))  # the first passes fill caches
+        over: Callable[..., Iterable[float]] = map if callers == 1 else pool.map
+        if callers > 1:
+            torch.set_num_threads(max(1, CORES // callers))
+        list(over(timed, range(10 * callers)))  # the first passes fill caches
         used, began = time.process_time(), time.perf_counter()
-        seconds = list(pool.map(timed, range(count)))
+        seconds = list(over(timed, range(count)))
         wall, used = time.perf_counter() - began, time.process_time() - used
+    torch.set_num_threads(before)
     return Load(seconds, wall, used, psutil.Process().memory_info().rss / 2**20)
 
 
