@@ -6,7 +6,6 @@ proportions, size and pen for all letters, and every letter gets a different ran
 
 import math
 import os
-import signal
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache, partial
@@ -59,16 +58,9 @@ def draw(folder: Path, seed: int = 0, drawers: int = 20, letters_a_script: int |
             job(item)
         return
     # Spawned, not forked: the caller may have threads, whose locks a fork would leave locked.
-    processes = min(8, os.cpu_count() or 1)
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_end_with_the_caller) as pool:
+    with ProcessPoolExecutor(min(8, os.cpu_count() or 1), mp_context=get_context("spawn")) as pool:
         for _ in pool.map(job, work, chunksize=16):
             pass
-
-
-def _end_with_the_caller() -> None:
-    """Leave Ctrl-C, and a service manager that stops all processes at once, to the process that waits for this one."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
 
 
 def font_folder() -> Path:
