@@ -49,6 +49,10 @@ def propose(root: Path, start: Start | None) -> Proposal:
     Raises DataError and NoWeights like `fit_settings`.
     """
     profile = profile_data(root)
+    if start is not None and start.is_trained:
+        from kshot.lifecycle.stages.device import project_device  # imports torch
+
+        start = start._replace(gpu=project_device(root).type == "cuda")
     fitted = fit_settings(profile, start, split_of(root))
     text, changes = settings.plan(root, values=fitted.values())
     return Proposal(profile, fitted, text, tuple(changes))
@@ -77,14 +81,14 @@ def start_of(root: Path, weights: Path | None, backbone: str | None, *, from_scr
         return Start(None)
     if weights is not None:
         name = backbone or packaged_weights.BACKBONE
-        return Start(_own_weights(root, weights, name), name, gpu=has_gpu())
+        return Start(_own_weights(root, weights, name), name)
     if backbone is None and (chosen := _chosen_before(root)) is not None:
         return chosen
     if backbone in (None, packaged_weights.BACKBONE) and packaged_weights.keep_packaged_weights(root):
-        return Start(packaged_weights.PLACE.as_posix(), gpu=has_gpu())
+        return Start(packaged_weights.PLACE.as_posix())
     if backbone is not None:
         _require_published(backbone)
-        return Start(None, backbone, pretrained=True, gpu=has_gpu())
+        return Start(None, backbone, pretrained=True)
     return None
 
 
@@ -95,15 +99,8 @@ def _chosen_before(root: Path) -> Start | None:
         at(settings_now, f"train.network.{key}") for key in ("backbone", "checkpoint", "pretrained")
     )
     if checkpoint not in (None, packaged_weights.PLACE.as_posix()) and (root / checkpoint).is_file():
-        return Start(checkpoint, name, gpu=has_gpu())
-    return Start(None, name, pretrained=True, gpu=has_gpu()) if pretrained and checkpoint is None else None
-
-
-def has_gpu() -> bool:
-    """Whether `train.device: auto` finds a CUDA device."""
-    import torch
-
-    return torch.cuda.is_available()
+        return Start(checkpoint, name)
+    return Start(None, name, pretrained=True) if pretrained and checkpoint is None else None
 
 
 def lines(proposal: Proposal) -> list[str]:
