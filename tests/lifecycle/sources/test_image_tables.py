@@ -43,6 +43,12 @@ def test_classes_are_the_names_beside_the_numbers(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("number", [2, -2])
+def test_a_class_without_a_name_is_refused(tmp_path: Path, number: int) -> None:
+    with pytest.raises(DataError, match=rf"row 2 has class {number} in column label; needs 0 to 1"):
+        read_source(table(tmp_path / "train.parquet", [0, number], ["cat", "dog"]), tmp_path / "work")
+
+
 def test_a_folder_of_shards_is_one_source(tmp_path: Path) -> None:
     table(tmp_path / "pets/data/train-00000-of-00001.parquet", [0, 1])
     table(tmp_path / "pets/data/test-00000-of-00001.parquet", [0, 1], first=5)

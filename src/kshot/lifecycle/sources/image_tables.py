@@ -103,14 +103,21 @@ def _rows(table: Path, columns: _Columns) -> Iterator[tuple[int, bytes, str]]:
             content = content.get("bytes") if isinstance(content, dict) else content
             if not content:
                 raise DataError(f"{table}, row {row} has no image in column {columns.image}; delete the row")
-            yield row, content, _label(as_text(values[columns.label]), columns) if columns.label else ""
+            text = as_text(values[columns.label]) if columns.label else ""
+            yield row, content, _label(text, columns, f"{table}, row {row}")
 
 
-def _label(text: str, columns: _Columns) -> str:
+def _label(text: str, columns: _Columns, where: str) -> str:
+    """The name of a class; '' for none. Raises DataError for a number without a name."""
     if not columns.names:
         return normal(text)
     if text in ("", UNLABELLED):
         return ""
+    if not text.isdecimal() or int(text) >= len(columns.names):
+        raise DataError(
+            f"{where} has class {text} in column {columns.label}; needs 0 to {len(columns.names) - 1}, the "
+            "classes that the file's metadata names"
+        )
     return normal(columns.names[int(text)])
 
 
