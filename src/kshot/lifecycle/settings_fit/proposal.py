@@ -50,9 +50,10 @@ def propose(root: Path, start: Start | None) -> Proposal:
     """
     profile = profile_data(root)
     if start is not None and start.is_trained:
-        from kshot.lifecycle.stages.device import project_device  # imports torch
+        from kshot.nets.devices import chosen_or_best  # imports torch
 
-        start = start._replace(gpu=project_device(root).type == "cuda")
+        device = at(reader.read_mapping(root / settings.PARAMS), "train.device") or AUTO
+        start = start._replace(gpu=chosen_or_best(device).type == "cuda")
     fitted = fit_settings(profile, start, split_of(root))
     text, changes = settings.plan(root, values=fitted.values())
     return Proposal(profile, fitted, text, tuple(changes))
